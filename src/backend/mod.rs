@@ -1,0 +1,125 @@
+//! The operations that PLM's forward pass needs, as one trait. They are PLM-sized, not a general tensor library.
+
+pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
+use crate::{Result, model::Config, weights::ElementType};
+use async_trait::async_trait;
+
+/// How a backend is to lay a matrix out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// For products of whole rows with a vector.
+    RowMajor,
+    /// For the down projection: the weights of one neuron (one *column* of the file's matrix) lie together, so that
+    /// a zero neuron's weights are never read.
+    NeuronMajor,
+}
+
+/// A matrix about to be uploaded, as the file has it.
+#[derive(Clone, Debug)]
+pub struct MatrixDescriptor {
+    /// The tensor's name, for messages.
+    pub name: String,
+    pub element_type: ElementType,
+    /// Output features.
+    pub rows: usize,
+    /// Input features; a whole number of the element type's blocks.
+    pub columns: usize,
+    pub layout: Layout,
+}
+
+/// What runs the forward pass. Activations are f32 [tokens, width]. Operations are recorded or computed in call order;
+/// only [`Backend::read`] and [`Backend::density`] wait for results.
+#[async_trait(?Send)]
+pub trait Backend {
+    /// A weight matrix on the device.
+    type Matrix;
+    /// A matrix while its rows arrive.
+    type MatrixUpload;
+    /// A weight vector (f32) on the device.
+    type Vector;
+    /// f32 [tokens, width].
+    type Activation;
+    /// The non-zero neurons of a feed-forward layer: for every token a list of (index, value).
+    type SparseActivation;
+    /// For each layer [capacity, kv_lora_rank + qk_rope_head_dim]: the normed latent `c`, then the rotated key.
+    type Cache;
+
+    /// A name for people: the adapter's, or the processor's.
+    fn name(&self) -> String;
+
+    /// Reserves device memory for a matrix.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfDeviceMemory`] where it does not fit in memory or limits.
+    fn begin_matrix(&mut self, descriptor: &MatrixDescriptor) -> Result<Self::MatrixUpload>;
+    /// Takes the next rows, in the file's encoding: any whole number of rows, in order.
+    fn upload_rows(&mut self, upload: &mut Self::MatrixUpload, bytes: &[u8]) -> Result<()>;
+    /// Ends an upload; every row must have been given.
+    fn finish_matrix(&mut self, upload: Self::MatrixUpload) -> Result<Self::Matrix>;
+    /// Puts a vector on the device.
+    fn vector(&mut self, values: &[f32]) -> Result<Self::Vector>;
+    /// Reserves a cache for `capacity` tokens.
+    fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
+
+    /// Rows `ids` of the embedding [ids, hidden]. Every id must be below the table's rows.
+    fn embed(&mut self, table: &Self::Matrix, ids: &[u32]) -> Result<Self::Activation>;
+    /// x / sqrt(mean(x^2) + eps) * weight, row by row.
+    fn rms_norm(&mut self, x: &Self::Activation, weight: &Self::Vector, config: &Config) -> Result<Self::Activation>;
+    /// x W^T: [tokens, columns] -> [tokens, rows].
+    fn matmul(&mut self, matrix: &Self::Matrix, x: &Self::Activation) -> Result<Self::Activation>;
+    /// residual += x W^T.
+    fn matmul_add(
+        &mut self,
+        residual: &mut Self::Activation,
+        matrix: &Self::Matrix,
+        x: &Self::Activation,
+    ) -> Result<()>;
+    /// Rotates, in each head of each query [tokens, heads x (nope + rope)], the pairs (2i, 2i + 1) of the last `rope`
+    /// values by (position + token) * theta^(-2i / rope).
+    fn rope_query(&mut self, q: &mut Self::Activation, position: usize, config: &Config) -> Result<()>;
+    /// From `compressed` [tokens, rank + rope]: norms the latent with `weight`, rotates the key, and writes both to
+    /// the cache at `position..`.
+    fn append_to_cache(
+        &mut self,
+        cache: &mut Self::Cache,
+        layer: usize,
+        compressed: &Self::Activation,
+        weight: &Self::Vector,
+        position: usize,
+        config: &Config,
+    ) -> Result<()>;
+    /// Causal attention of rotated queries [tokens, heads x (nope + rope)] over cache rows `0..=position + token`
+    /// -> [tokens, heads x v]. `kv_b` [heads x (nope + v), rank] holds per head the rows of Wk, then those of Wv.
+    fn latent_attention(
+        &mut self,
+        q: &Self::Activation,
+        kv_b: &Self::Matrix,
+        cache: &Self::Cache,
+        layer: usize,
+        position: usize,
+        config: &Config,
+    ) -> Result<Self::Activation>;
+    /// relu(x Wup^T)^2, as the list of its non-zeros. `layer` says whose density this is.
+    fn relu_squared(&mut self, layer: usize, up: &Self::Matrix, x: &Self::Activation)
+    -> Result<Self::SparseActivation>;
+    /// residual += active Wdown^T, reading only the weights of active neurons. `down` is neuron-major.
+    fn sparse_matmul_add(
+        &mut self,
+        residual: &mut Self::Activation,
+        down: &Self::Matrix,
+        active: &Self::SparseActivation,
+    ) -> Result<()>;
+    /// The last token's row [1, width].
+    fn last_row(&mut self, x: &Self::Activation) -> Result<Self::Activation>;
+
+    /// Waits for an activation's values.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfDeviceMemory`] where the device failed since the last read.
+    async fn read(&mut self, x: &Self::Activation) -> Result<Vec<f32>>;
+    /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens.
+    async fn density(&mut self) -> Result<Vec<f32>>;
+}

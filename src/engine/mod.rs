@@ -1,0 +1,1 @@
+//! Sessions, sampling, stopping and the generation loop.

@@ -1,0 +1,63 @@
+//! The forward pass of PLM, once, for every backend. Equation numbers follow the paper's order (arXiv 2503.12167).
+
+use super::Config;
+use crate::{Result, backend::Backend};
+
+/// The weights of one layer.
+pub struct LayerWeights<B: Backend + ?Sized> {
+    pub input_layernorm: B::Vector,
+    /// heads x (nope + rope), hidden
+    pub q_proj: B::Matrix,
+    /// rank + rope, hidden
+    pub kv_a_proj_with_mqa: B::Matrix,
+    pub kv_a_layernorm: B::Vector,
+    /// heads x (nope + v), rank
+    pub kv_b_proj: B::Matrix,
+    /// hidden, heads x v
+    pub o_proj: B::Matrix,
+    pub post_attention_layernorm: B::Vector,
+    /// intermediate, hidden
+    pub up_proj: B::Matrix,
+    /// hidden, intermediate; kept neuron-major
+    pub down_proj: B::Matrix,
+}
+
+/// All weights of a model. The embedding is also the head.
+pub struct Weights<B: Backend + ?Sized> {
+    /// vocabulary, hidden
+    pub embed_tokens: B::Matrix,
+    pub layers: Vec<LayerWeights<B>>,
+    pub norm: B::Vector,
+}
+
+/// Runs `ids` (at least one) at positions `position..` and returns the logits that follow the last of them
+/// [1, vocab_size]. The cache must hold exactly the `position` tokens before them, and gains theirs.
+///
+/// # Errors
+/// What the backend's operations give.
+pub fn forward<B: Backend + ?Sized>(
+    backend: &mut B,
+    config: &Config,
+    weights: &Weights<B>,
+    cache: &mut B::Cache,
+    ids: &[u32],
+    position: usize,
+) -> Result<B::Activation> {
+    let mut x = backend.embed(&weights.embed_tokens, ids)?;
+    for (index, layer) in weights.layers.iter().enumerate() {
+        let h = backend.rms_norm(&x, &layer.input_layernorm, config)?;
+        let mut q = backend.matmul(&layer.q_proj, &h)?;
+        let compressed = backend.matmul(&layer.kv_a_proj_with_mqa, &h)?;
+        backend.rope_query(&mut q, position, config)?;
+        backend.append_to_cache(cache, index, &compressed, &layer.kv_a_layernorm, position, config)?;
+        let o = backend.latent_attention(&q, &layer.kv_b_proj, cache, index, position, config)?;
+        backend.matmul_add(&mut x, &layer.o_proj, &o)?;
+
+        let h = backend.rms_norm(&x, &layer.post_attention_layernorm, config)?;
+        let active = backend.relu_squared(index, &layer.up_proj, &h)?;
+        backend.sparse_matmul_add(&mut x, &layer.down_proj, &active)?;
+    }
+    let last = backend.last_row(&x)?;
+    let h = backend.rms_norm(&last, &weights.norm, config)?;
+    backend.matmul(&weights.embed_tokens, &h)
+}

@@ -1,0 +1,7 @@
+//! PLM itself: its configuration, its weights, and one forward pass that every backend runs.
+
+mod config;
+mod forward;
+
+pub use config::Config;
+pub use forward::{LayerWeights, Weights, forward};

@@ -1,0 +1,7 @@
+//! From file tensors to a backend's layout.
+
+mod element_type;
+mod load;
+
+pub use element_type::ElementType;
+pub use load::{LoadProgress, load_weights};
