@@ -1,0 +1,318 @@
+//! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
+
+use super::{Request, Sampling, sampling::Random};
+use crate::{
+    Error, Result,
+    backend::Backend,
+    format::Checkpoint,
+    model::{Config, Weights, forward},
+    tokenizer::{ChatTemplate, DEFAULT_TEMPLATE, DetokenizerStream, Tokenizer},
+    weights::{LoadProgress, load_weights},
+};
+use serde::Serialize;
+
+/// Prompt tokens that one forward pass takes, so that memory stays bounded and a long prompt can be cancelled.
+const PREFILL_CHUNK: usize = 256;
+
+/// What a caller may choose when a model is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Tokens that the cache can hold; at most, and without it, the model's own context length.
+    pub context_length: Option<usize>,
+}
+
+/// Why a reply ended, by OpenAI's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop string came up.
+    Stop,
+    /// `max_tokens` was reached or the context is full.
+    Length,
+}
+
+impl FinishReason {
+    /// "stop" or "length".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+        }
+    }
+}
+
+/// Tokens counted, by OpenAI's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    pub prompt_tokens: usize,
+    pub completion_tokens: usize,
+    pub total_tokens: usize,
+    /// Prompt tokens that were still in the cache and were not computed again.
+    pub cached_tokens: usize,
+}
+
+/// What one step of a generation gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Text that is certain by now; it may be empty.
+    pub text: String,
+    /// Set on the last step.
+    pub finished: Option<FinishReason>,
+}
+
+/// A loaded model with one conversation's cache.
+pub struct Engine<B: Backend> {
+    backend: B,
+    config: Config,
+    weights: Weights<B>,
+    cache: B::Cache,
+    /// The tokens whose entries the cache holds, in order.
+    cached: Vec<u32>,
+    context_length: usize,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+}
+
+/// A reply in the making. Dropping it, or never stepping it again, cancels it.
+pub struct Generation {
+    prompt: Vec<u32>,
+    completion: Vec<u32>,
+    cached_tokens: usize,
+    max_tokens: usize,
+    sampling: Sampling,
+    random: Random,
+    stop: Vec<String>,
+    detokenizer: DetokenizerStream,
+    /// Text that may yet turn out to be the start of a stop string.
+    held: String,
+    finished: Option<FinishReason>,
+}
+
+impl Generation {
+    /// The tokens counted so far.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            prompt_tokens: self.prompt.len(),
+            completion_tokens: self.completion.len(),
+            total_tokens: self.prompt.len() + self.completion.len(),
+            cached_tokens: self.cached_tokens,
+        }
+    }
+
+    /// The reply's tokens so far, the stop token left out.
+    pub fn tokens(&self) -> &[u32] {
+        &self.completion
+    }
+
+    /// Adds text, and gives out what no stop string can take back any more.
+    fn release(&mut self, text: &str) -> String {
+        self.held.push_str(text);
+        if let Some(at) = self.stop.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
+            self.held.truncate(at);
+            self.finished = Some(FinishReason::Stop);
+        }
+        let keep = match self.finished {
+            Some(_) => 0,
+            None => self.stop.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0),
+        };
+        self.held.drain(..self.held.len() - keep).collect()
+    }
+}
+
+/// Bytes of the longest end of `text` that `stop` begins with.
+fn overlap(text: &str, stop: &str) -> usize {
+    let longest = text.len().min(stop.len() - 1);
+    (1..=longest).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n])).unwrap_or(0)
+}
+
+impl<B: Backend> Engine<B> {
+    /// Loads a checkpoint's weights into `backend` and makes ready to generate.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`] once `cancelled` says so; else what the sources, the tokenizer and the backend give.
+    pub async fn load(
+        mut backend: B,
+        checkpoint: Checkpoint,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self> {
+        let config = checkpoint.config.clone();
+        let tokenizer = Tokenizer::new(&checkpoint.vocabulary)?;
+        let template = ChatTemplate::new(checkpoint.chat_template.as_deref().unwrap_or(DEFAULT_TEMPLATE))?;
+        let most = config.max_position_embeddings;
+        let context_length = options.context_length.unwrap_or(most);
+        if context_length == 0 || context_length > most {
+            return Err(Error::InvalidRequest(format!(
+                "a context_length of {context_length} was asked for; this model allows 1 to {most}"
+            )));
+        }
+        let cache = backend.create_cache(&config, context_length)?;
+        let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
+        Ok(Self { backend, config, weights, cache, cached: Vec::new(), context_length, tokenizer, template })
+    }
+
+    /// The device's name.
+    pub fn backend_name(&self) -> String {
+        self.backend.name()
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Tokens that the cache can hold.
+    pub fn context_length(&self) -> usize {
+        self.context_length
+    }
+
+    /// Bytes of cache that the conversation takes now (f32).
+    pub fn cache_bytes(&self) -> usize {
+        self.cached.len() * self.config.num_hidden_layers * self.config.cache_width() * size_of::<f32>()
+    }
+
+    /// The fraction of non-zero neurons of each layer in the last forward pass.
+    ///
+    /// # Errors
+    /// What the backend gives.
+    pub async fn density(&mut self) -> Result<Vec<f32>> {
+        self.backend.density().await
+    }
+
+    /// Renders and tokenises a conversation and finds how much of it the cache holds already.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
+    pub fn begin(&mut self, request: &Request) -> Result<Generation> {
+        request.validate()?;
+        let text = self.template.render(&request.messages, true)?;
+        let prompt = self.tokenizer.encode(&text, true);
+        if let Some(id) = prompt.iter().find(|id| **id as usize >= self.config.vocab_size) {
+            return Err(Error::Tokenizer(format!(
+                "it gave token {id}, but the model knows {} tokens",
+                self.config.vocab_size
+            )));
+        }
+        if prompt.is_empty() {
+            return Err(Error::Template("it rendered the messages to nothing".to_owned()));
+        }
+        if prompt.len() >= self.context_length {
+            return Err(Error::ContextFull(format!(
+                "the conversation takes {} tokens and the context holds {}; drop its oldest messages",
+                prompt.len(),
+                self.context_length
+            )));
+        }
+        // The last prompt token is always computed: its logits are the first thing wanted.
+        let common = self.cached.iter().zip(&prompt[..prompt.len() - 1]).take_while(|(a, b)| a == b).count();
+        self.cached.truncate(common);
+        let room = self.context_length - prompt.len();
+        Ok(Generation {
+            prompt,
+            completion: Vec::new(),
+            cached_tokens: common,
+            max_tokens: request.max_tokens.map_or(room, |most| most.min(room)),
+            sampling: request.sampling(),
+            random: Random(request.seed.unwrap_or(0)),
+            stop: request.stop.clone(),
+            detokenizer: DetokenizerStream::default(),
+            held: String::new(),
+            finished: None,
+        })
+    }
+
+    /// Computes the next token, or the next part of a long prompt (then the text is empty). After a step whose
+    /// `finished` is set there is nothing more to do.
+    ///
+    /// # Errors
+    /// What the backend gives; the engine stays usable where the device does.
+    pub async fn step(&mut self, generation: &mut Generation) -> Result<Step> {
+        if let Some(finished) = generation.finished {
+            return Ok(Step { text: String::new(), finished: Some(finished) });
+        }
+        let sequence = generation.prompt.iter().chain(&generation.completion).copied().collect::<Vec<_>>();
+        // Another generation may have used the cache since this one began.
+        let common = self.cached.iter().zip(&sequence).take_while(|(a, b)| a == b).count();
+        self.cached.truncate(common.min(sequence.len() - 1));
+        let position = self.cached.len();
+        let end = sequence.len().min(position + PREFILL_CHUNK);
+        let ids = &sequence[position..end];
+        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, ids, position)?;
+        let logits = self.backend.read(&logits).await?;
+        self.cached.extend_from_slice(ids);
+        if end < sequence.len() {
+            return Ok(Step { text: String::new(), finished: None });
+        }
+        let id = generation.sampling.choose(logits, sequence.iter().copied(), &mut generation.random);
+        Ok(self.accept(generation, id))
+    }
+
+    fn accept(&self, generation: &mut Generation, id: u32) -> Step {
+        let mut text = if self.tokenizer.stop_tokens().contains(&id) {
+            generation.finished = Some(FinishReason::Stop);
+            String::new()
+        } else {
+            generation.completion.push(id);
+            let text = generation.detokenizer.push(&self.tokenizer, id);
+            generation.release(&text)
+        };
+        if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
+            generation.finished = Some(FinishReason::Length);
+        }
+        if generation.finished.is_some() {
+            let rest = generation.detokenizer.finish();
+            text += &generation.release(&rest);
+        }
+        Step { text, finished: generation.finished }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(stop: &[&str]) -> Generation {
+        Generation {
+            prompt: vec![],
+            completion: vec![],
+            cached_tokens: 0,
+            max_tokens: 1,
+            sampling: Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 },
+            random: Random(0),
+            stop: stop.iter().map(|s| (*s).to_owned()).collect(),
+            detokenizer: DetokenizerStream::default(),
+            held: String::new(),
+            finished: None,
+        }
+    }
+
+    #[test]
+    fn a_stop_string_split_over_tokens_is_never_shown() {
+        let mut g = generation(&["\nUser:"]);
+        assert_eq!(g.release("Hello.\nUs"), "Hello.");
+        assert_eq!(g.release("er: more"), "");
+        assert_eq!(g.finished, Some(FinishReason::Stop));
+    }
+
+    #[test]
+    fn text_that_only_began_like_a_stop_string_is_shown_in_full() {
+        let mut g = generation(&["abc"]);
+        assert_eq!(g.release("xab"), "x");
+        assert_eq!(g.release("dab"), "abd");
+        g.finished = Some(FinishReason::Length);
+        assert_eq!(g.release(""), "ab");
+    }
+
+    #[test]
+    fn the_earliest_of_several_stop_strings_ends_the_text() {
+        let mut g = generation(&["world", "lo"]);
+        assert_eq!(g.release("hello world"), "hel");
+    }
+
+    #[test]
+    fn stop_strings_beyond_ascii_are_held_back_at_character_boundaries() {
+        let mut g = generation(&["éé"]);
+        assert_eq!(g.release("né"), "n");
+        assert_eq!(g.release("a"), "éa");
+    }
+}
