@@ -116,6 +116,15 @@ impl Generation {
         };
         self.held.drain(..self.held.len() - keep).collect()
     }
+
+    /// Ends the reply and gives out all text that was held back. A stop string that only now completes still counts.
+    fn end(&mut self, reason: FinishReason) -> String {
+        let rest = self.detokenizer.finish();
+        let mut text = self.release(&rest);
+        text += &std::mem::take(&mut self.held);
+        self.finished.get_or_insert(reason);
+        text
+    }
 }
 
 /// Bytes of the longest end of `text` that `stop` begins with.
@@ -239,6 +248,11 @@ impl<B: Backend> Engine<B> {
         let ids = &sequence[position..end];
         let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, ids, position)?;
         let logits = self.backend.read(&logits).await?;
+        if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
+            return Err(Error::Malformed(format!(
+                "the model computed a logit of {logit}; its weights are damaged, or the device computes wrongly"
+            )));
+        }
         self.cached.extend_from_slice(ids);
         if end < sequence.len() {
             return Ok(Step { text: String::new(), finished: None });
@@ -248,20 +262,15 @@ impl<B: Backend> Engine<B> {
     }
 
     fn accept(&self, generation: &mut Generation, id: u32) -> Step {
-        let mut text = if self.tokenizer.stop_tokens().contains(&id) {
-            generation.finished = Some(FinishReason::Stop);
-            String::new()
-        } else {
-            generation.completion.push(id);
-            let text = generation.detokenizer.push(&self.tokenizer, id);
-            generation.release(&text)
-        };
-        if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
-            generation.finished = Some(FinishReason::Length);
+        if self.tokenizer.stop_tokens().contains(&id) {
+            let text = generation.end(FinishReason::Stop);
+            return Step { text, finished: generation.finished };
         }
-        if generation.finished.is_some() {
-            let rest = generation.detokenizer.finish();
-            text += &generation.release(&rest);
+        generation.completion.push(id);
+        let text = generation.detokenizer.push(&self.tokenizer, id);
+        let mut text = generation.release(&text);
+        if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
+            text += &generation.end(FinishReason::Length);
         }
         Step { text, finished: generation.finished }
     }
@@ -299,8 +308,7 @@ mod tests {
         let mut g = generation(&["abc"]);
         assert_eq!(g.release("xab"), "x");
         assert_eq!(g.release("dab"), "abd");
-        g.finished = Some(FinishReason::Length);
-        assert_eq!(g.release(""), "ab");
+        assert_eq!(g.end(FinishReason::Length), "ab");
     }
 
     #[test]

@@ -1,0 +1,221 @@
+//! Both backends against the float32 PyTorch reference: logits of plm-tiny and of oddly shaped random models, and the
+//! greedy tokens of whole conversations, from safetensors and from GGUF.
+//!
+//! Bounds. The reference computes in float32 on the very weights that the files decode to, so what is left is the order
+//! of summation: some 1e-6 a product, a few dozen products deep. 2e-5 on the CPU and 1e-4 on a GPU (whose exp and sqrt
+//! may be off by several units in the last place) hold with room; one wrong weight is above 1e-3.
+
+use plume::{
+    backend::{Backend, cpu::CpuBackend},
+    engine::{Engine, LoadOptions, Message, Request},
+    format::Checkpoint,
+    model::forward,
+    source::{Directory, FileSource},
+    weights::load_weights,
+};
+use pollster::block_on;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use std::{collections::HashMap, path::Path, rc::Rc};
+
+const KINDS: [&str; 4] = ["BF16", "F16", "Q8_0", "Q4_0"];
+/// Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way.
+const TIE: f32 = 1e-3;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// plm-tiny as a folder of safetensors (BF16) or as a GGUF.
+fn plm_tiny(kind: &str) -> Checkpoint {
+    let opened = match kind {
+        "BF16" => block_on(Checkpoint::open_folder(&Directory::new(root().join("www/models/plm-tiny")))),
+        _ => {
+            let path = root().join(format!("tests/data/plm-tiny-{kind}.gguf"));
+            block_on(Checkpoint::open_gguf(Rc::new(FileSource::open(path).unwrap())))
+        }
+    };
+    opened.unwrap()
+}
+
+/// The ids and the logits [tokens, vocabulary] of a goldens file.
+fn golden_logits(path: &Path, prefix: &str) -> (Vec<u32>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let ids = file.tensor(&format!("{prefix}ids")).unwrap();
+    assert_eq!(ids.dtype(), Dtype::I64);
+    let ids = ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
+    let logits = file.tensor(&format!("{prefix}logits")).unwrap();
+    assert_eq!(logits.dtype(), Dtype::F32);
+    let logits = logits.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    (ids, logits)
+}
+
+fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(a - b)));
+    difference / norm(&mut expected.iter().map(|b| f64::from(*b)))
+}
+
+/// KL(expected || found) of the next-token distributions, in nats.
+fn divergence(found: &[f32], expected: &[f32]) -> f64 {
+    let log_softmax = |logits: &[f32]| {
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
+        logits.iter().map(|l| f64::from(l - most) - sum.ln()).collect::<Vec<_>>()
+    };
+    let (p, q) = (log_softmax(expected), log_softmax(found));
+    p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum()
+}
+
+/// Every position's logits by decoding token after token, and the last ones of prefills in uneven chunks.
+fn check_logits<B: Backend>(
+    mut backend: B,
+    checkpoint: &Checkpoint,
+    goldens: (Vec<u32>, Vec<f32>),
+    bound: f64,
+    what: &str,
+) {
+    let config = checkpoint.config.clone();
+    let (ids, expected) = goldens;
+    let row = |token: usize| &expected[token * config.vocab_size..][..config.vocab_size];
+    let weights = block_on(load_weights(&mut backend, checkpoint, &mut |_| (), &|| false)).unwrap();
+    let mut worst = (0.0f64, 0.0f64);
+    let mut compare = |found: Vec<f32>, token: usize, how: &str| {
+        let (error, kl) = (relative_error(&found, row(token)), divergence(&found, row(token)));
+        assert!(error <= bound, "{what}, {how}, token {token}: relative error {error:e} over {bound:e}");
+        assert!(kl <= 1e-6, "{what}, {how}, token {token}: KL {kl:e}");
+        worst = (worst.0.max(error), worst.1.max(kl));
+    };
+    let mut cache = backend.create_cache(&config, ids.len()).unwrap();
+    for (token, id) in ids.iter().enumerate() {
+        let logits = forward(&mut backend, &config, &weights, &mut cache, &[*id], token).unwrap();
+        compare(block_on(backend.read(&logits)).unwrap(), token, "decode");
+    }
+    for chunk in [ids.len(), 7] {
+        let mut cache = backend.create_cache(&config, ids.len()).unwrap();
+        for (index, part) in ids.chunks(chunk).enumerate() {
+            let position = index * chunk;
+            let logits = forward(&mut backend, &config, &weights, &mut cache, part, position).unwrap();
+            compare(block_on(backend.read(&logits)).unwrap(), position + part.len() - 1, "prefill");
+        }
+    }
+    println!("{what}: worst relative error {:.1e}, worst KL {:.1e}", worst.0, worst.1);
+}
+
+fn check_all_logits<B: Backend>(backend: impl Fn() -> B, bound: f64) {
+    for name in ["narrow", "one-head", "wide"] {
+        let folder = root().join("tests/data/odd").join(name);
+        let checkpoint = block_on(Checkpoint::open_folder(&Directory::new(&folder))).unwrap();
+        check_logits(backend(), &checkpoint, golden_logits(&folder.join("goldens.safetensors"), ""), bound, name);
+    }
+    for kind in KINDS {
+        let goldens = golden_logits(&root().join("www/models/plm-tiny/goldens.safetensors"), &format!("{kind}."));
+        check_logits(backend(), &plm_tiny(kind), goldens, bound, &format!("plm-tiny {kind}"));
+    }
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    turns: Vec<String>,
+    steps: Vec<Reply>,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    ids: Vec<u32>,
+    text: String,
+    margins: Vec<f32>,
+}
+
+fn conversations(kind: &str) -> Vec<Conversation> {
+    let bytes = std::fs::read(root().join("www/models/plm-tiny/goldens.json")).unwrap();
+    let mut goldens: HashMap<String, serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
+    serde_json::from_value(goldens.remove(kind).unwrap()).unwrap()
+}
+
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
+}
+
+/// Tokens must equal the golden ones up to the first tie; text must where there is none.
+fn check_greedy<B: Backend>(backend: B, kind: &str) {
+    let load = Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut |_| (), &|| false);
+    let mut engine = block_on(load).unwrap();
+    let (mut replies, mut ties) = (0, 0);
+    for conversation in conversations(kind) {
+        let mut messages = Vec::new();
+        for (turn, reply) in conversation.turns.iter().zip(&conversation.steps) {
+            messages.push(message("user", turn));
+            let request =
+                Request { messages: messages.clone(), temperature: 0.0, max_tokens: Some(160), ..Request::default() };
+            let mut generation = engine.begin(&request).unwrap();
+            let mut text = String::new();
+            loop {
+                let step = block_on(engine.step(&mut generation)).unwrap();
+                text += &step.text;
+                if step.finished.is_some() {
+                    break;
+                }
+            }
+            let tie = reply.margins.iter().position(|margin| *margin < TIE);
+            let certain = tie.unwrap_or(reply.ids.len());
+            assert_eq!(&generation.tokens()[..certain], &reply.ids[..certain], "{kind}: {turn}");
+            if tie.is_none() {
+                assert_eq!(text, reply.text, "{kind}: {turn}");
+            }
+            replies += 1;
+            ties += usize::from(tie.is_some());
+            // The conversation goes on from the golden reply, as the reference's did.
+            messages.push(message("assistant", &reply.text));
+        }
+    }
+    println!("plm-tiny {kind}: {replies} replies equal the reference's ({ties} of them up to a tie)");
+}
+
+#[test]
+fn cpu_logits_equal_the_reference() {
+    check_all_logits(CpuBackend::new, 2e-5);
+}
+
+#[test]
+fn cpu_greedy_replies_equal_the_reference() {
+    for kind in KINDS {
+        check_greedy(CpuBackend::new(), kind);
+    }
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::*;
+    use plume::backend::gpu::GpuBackend;
+
+    /// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
+    fn gpu() -> Option<GpuBackend> {
+        match block_on(GpuBackend::new()) {
+            Ok(backend) => Some(backend),
+            Err(error) => {
+                let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
+                assert!(!required, "a Vulkan adapter is required here: {error}");
+                println!("skipped: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn gpu_logits_equal_the_reference() {
+        if gpu().is_some() {
+            check_all_logits(|| gpu().unwrap(), 1e-4);
+        }
+    }
+
+    #[test]
+    fn gpu_greedy_replies_equal_the_reference() {
+        for kind in KINDS {
+            let Some(backend) = gpu() else { return };
+            println!("{}", backend.name());
+            check_greedy(backend, kind);
+        }
+    }
+}
