@@ -1,7 +1,9 @@
 //! What the bytes say. Only headers are read here; tensors are streamed later, by range.
 
+mod check;
 mod gguf;
 mod hugging_face;
+mod names;
 
 use crate::{
     Result,

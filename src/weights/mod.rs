@@ -1,5 +1,6 @@
 //! From file tensors to a backend's layout.
 
+mod decode;
 mod element_type;
 mod load;
 
