@@ -140,7 +140,8 @@ fn message(role: &str, content: &str) -> Message {
 
 /// Tokens must equal the golden ones up to the first tie; text must where there is none.
 fn check_greedy<B: Backend>(backend: B, kind: &str) {
-    let load = Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut |_| (), &|| false);
+    let mut progress = |_| ();
+    let load = Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut progress, &|| false);
     let mut engine = block_on(load).unwrap();
     let (mut replies, mut ties) = (0, 0);
     for conversation in conversations(kind) {
