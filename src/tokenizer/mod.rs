@@ -69,8 +69,7 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, special: bool) -> Vec<u32> {
         let mut ids = Vec::new();
         let mut rest = text;
-        while special {
-            let Some((at, length, id)) = self.next_special(rest) else { break };
+        while let Some((at, length, id)) = special.then(|| self.next_special(rest)).flatten() {
             self.encode_text(&rest[..at], &mut ids);
             ids.push(id);
             rest = &rest[at + length..];
