@@ -1,0 +1,289 @@
+//! The device: finding it, its buffers and pipelines, recording dispatches, and waiting for values.
+
+use super::kernels::{Kernel, Variant};
+use crate::{Error, Result};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    task::{Poll, Waker},
+};
+use wgpu::util::DeviceExt;
+
+/// The first failure that the device reported on its own; later ones follow from it.
+type Failure = Arc<Mutex<Option<Error>>>;
+type Pool = Rc<RefCell<HashMap<u64, Vec<wgpu::Buffer>>>>;
+
+/// A WebGPU device and the commands recorded for it.
+pub(super) struct Device {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    encoder: Option<wgpu::CommandEncoder>,
+    pipelines: HashMap<(Kernel, Variant), Rc<wgpu::ComputePipeline>>,
+    pool: Pool,
+    failure: Failure,
+    pub name: String,
+    /// Bytes that one binding may have. Tests lower it to see matrices split.
+    pub binding_limit: u64,
+}
+
+/// A buffer of intermediate results. Dropped, it is used again: commands run in order, so whoever writes it next does so
+/// after everything that still reads it.
+pub(super) struct Scratch {
+    buffer: Option<wgpu::Buffer>,
+    pool: Pool,
+}
+
+impl Scratch {
+    pub fn buffer(&self) -> &wgpu::Buffer {
+        self.buffer.as_ref().expect("a scratch buffer is there until it is dropped")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.pool.borrow_mut().entry(buffer.size()).or_default().push(buffer);
+        }
+    }
+}
+
+impl Device {
+    pub async fn open() -> Result<Self> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|error| Error::NoWebGpu(format!("no adapter was found: {error}")))?;
+        let info = adapter.get_info();
+        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| Error::NoWebGpu(format!("{} gives no device: {error}", info.name)))?;
+        let failure = Failure::default();
+        let slot = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let error = match error {
+                wgpu::Error::OutOfMemory { .. } => Error::OutOfDeviceMemory("the device could not allocate".to_owned()),
+                other => Error::DeviceLost(format!("the device reported: {other}")),
+            };
+            slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
+        }));
+        let slot = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                let error = Error::DeviceLost(format!("{reason:?}: {message}; load the model again"));
+                slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
+            }
+        });
+        // Browsers may keep the adapter's name to themselves.
+        let described = [&info.name, &info.driver].into_iter().find(|text| !text.is_empty()).cloned();
+        let binding_limit = u64::from(device.limits().max_storage_buffer_binding_size as u32);
+        Ok(Self {
+            name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
+            device,
+            queue,
+            encoder: None,
+            pipelines: HashMap::new(),
+            pool: Pool::default(),
+            failure,
+            binding_limit,
+        })
+    }
+
+    /// The first failure that the device has reported.
+    ///
+    /// # Errors
+    /// That failure.
+    pub fn check(&self) -> Result<()> {
+        match &*self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// A buffer that stays: weights, the cache.
+    ///
+    /// # Errors
+    /// [`Error::OutOfDeviceMemory`] where it would exceed the binding limit.
+    pub fn storage(&self, bytes: u64, what: &str) -> Result<wgpu::Buffer> {
+        if bytes > self.binding_limit {
+            return Err(Error::OutOfDeviceMemory(format!(
+                "{what} takes {bytes} bytes in one piece; this device allows {}",
+                self.binding_limit
+            )));
+        }
+        self.check()?;
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: bytes.max(16).next_multiple_of(4),
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// A buffer for intermediate values, [values] words; its content is undefined.
+    ///
+    /// # Errors
+    /// As [`Device::storage`].
+    pub fn scratch(&self, values: usize) -> Result<Scratch> {
+        let bytes = (values as u64 * 4).max(16);
+        let used = self.pool.borrow_mut().get_mut(&bytes).and_then(Vec::pop);
+        let buffer = match used {
+            Some(buffer) => buffer,
+            None => self.storage(bytes, "an intermediate result")?,
+        };
+        Ok(Scratch { buffer: Some(buffer), pool: self.pool.clone() })
+    }
+
+    /// Writes words into a buffer that no recorded command uses yet.
+    pub fn write(&self, buffer: &wgpu::Buffer, word: u64, words: &[u32]) {
+        self.queue.write_buffer(buffer, word * 4, bytemuck::cast_slice(words));
+    }
+
+    /// A new storage buffer with this content.
+    pub fn words(&self, words: &[u32]) -> wgpu::Buffer {
+        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: None,
+            contents: bytemuck::cast_slice(words),
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+        })
+    }
+
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        let device = &self.device;
+        self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
+    }
+
+    fn pipeline(&mut self, kernel: Kernel, variant: Variant) -> Rc<wgpu::ComputePipeline> {
+        let device = &self.device;
+        let create = || {
+            let label = format!("{kernel:?} {variant:?}");
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Wgsl(kernel.source(variant).into()),
+            });
+            Rc::new(device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: Default::default(),
+                cache: None,
+            }))
+        };
+        self.pipelines.entry((kernel, variant)).or_insert_with(create).clone()
+    }
+
+    /// Records one kernel. `buffers` are its storage bindings as (binding, buffer); the parameters' binding follows the
+    /// highest of them.
+    pub fn dispatch(
+        &mut self,
+        kernel: Kernel,
+        variant: Variant,
+        buffers: &[(u32, &wgpu::Buffer)],
+        params: &[u32],
+        workgroups: [usize; 3],
+    ) -> Result<()> {
+        const MOST: usize = 65535;
+        if workgroups.iter().any(|count| *count > MOST) {
+            return Err(Error::OutOfDeviceMemory(format!(
+                "{kernel:?} would take {workgroups:?} workgroups; {MOST} are allowed"
+            )));
+        }
+        let pipeline = self.pipeline(kernel, variant);
+        let mut padded = params.to_vec();
+        padded.resize(params.len().next_multiple_of(4), 0);
+        let params = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: None,
+            contents: bytemuck::cast_slice(&padded),
+            usage: wgpu::BufferUsages::UNIFORM,
+        });
+        let params_binding = buffers.iter().map(|(binding, _)| binding + 1).max().unwrap_or(0);
+        let entries: Vec<_> = buffers
+            .iter()
+            .copied()
+            .chain([(params_binding, &params)])
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let mut pass = self.encoder().begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(workgroups[0] as u32, workgroups[1] as u32, workgroups[2] as u32);
+        Ok(())
+    }
+
+    /// Records a copy of `words` words.
+    pub fn copy(&mut self, from: &wgpu::Buffer, word: usize, to: &wgpu::Buffer, words: usize) {
+        self.encoder().copy_buffer_to_buffer(from, word as u64 * 4, to, 0, words as u64 * 4);
+    }
+
+    /// Submits everything recorded and waits for the first `words` words of a buffer.
+    ///
+    /// # Errors
+    /// What the device reported since the last check.
+    pub async fn read(&mut self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
+        let bytes = words as u64 * 4;
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.copy(buffer, 0, &staging, words);
+        let commands = self.encoder.take().map(wgpu::CommandEncoder::finish);
+        self.queue.submit(commands);
+        let mapped = Signal::default();
+        let done = mapped.clone();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| done.set(result.is_ok()));
+        // Natively somebody has to drive the device; in a browser the event loop does.
+        #[cfg(not(target_arch = "wasm32"))]
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| Error::DeviceLost(error.to_string()))?;
+        let mapped = mapped.wait().await;
+        self.check()?;
+        if !mapped {
+            return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
+        }
+        let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
+        Ok(view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+    }
+}
+
+/// A value that comes once, from a callback.
+#[derive(Clone, Default)]
+struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
+
+impl Signal {
+    fn set(&self, value: bool) {
+        let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.0 = Some(value);
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) -> bool {
+        std::future::poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match state.0 {
+                Some(value) => Poll::Ready(value),
+                None => {
+                    state.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
