@@ -1,0 +1,167 @@
+//! A loaded model, as JavaScript holds it.
+
+use super::{blob::BlobSource, error::to_js, http};
+#[cfg(feature = "gpu")]
+use crate::backend::gpu::GpuBackend;
+use crate::{
+    Error, Result,
+    backend::cpu::CpuBackend,
+    engine::{Engine, Generation, LoadOptions, Request, Step},
+    format::Checkpoint,
+    source::MemoryFolder,
+    weights::LoadProgress,
+};
+use js_sys::{Array, Function, Reflect};
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use web_sys::{AbortSignal, Blob, File};
+
+enum AnyEngine {
+    Cpu(Engine<CpuBackend>),
+    #[cfg(feature = "gpu")]
+    Gpu(Engine<GpuBackend>),
+}
+
+/// Runs the same expression on whichever engine there is.
+macro_rules! on {
+    ($any:expr, $engine:ident => $expression:expr) => {
+        match $any {
+            AnyEngine::Cpu($engine) => $expression,
+            #[cfg(feature = "gpu")]
+            AnyEngine::Gpu($engine) => $expression,
+        }
+    };
+}
+
+/// A loaded model and at most one reply in the making.
+#[wasm_bindgen]
+pub struct PlumeEngine {
+    engine: AnyEngine,
+    generation: Option<Generation>,
+    gpu_unavailable: Option<String>,
+}
+
+/// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
+/// of a folder. `device` is "auto", "gpu" or "cpu". `on_progress(loaded, total)` counts bytes of weights.
+#[wasm_bindgen(js_name = loadEngine)]
+pub async fn load_engine(
+    model: JsValue,
+    device: String,
+    on_progress: Function,
+    signal: Option<AbortSignal>,
+) -> std::result::Result<PlumeEngine, JsValue> {
+    load(model, &device, &on_progress, signal).await.map_err(|error| to_js(&error))
+}
+
+async fn load(
+    model: JsValue,
+    device: &str,
+    on_progress: &Function,
+    signal: Option<AbortSignal>,
+) -> Result<PlumeEngine> {
+    if !matches!(device, "auto" | "gpu" | "cpu") {
+        return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
+    }
+    let checkpoint = open(model, signal.clone()).await?;
+    let mut progress = |state: LoadProgress| {
+        // A listener that throws must not stop the load.
+        let _ = on_progress.call2(&JsValue::UNDEFINED, &(state.loaded as f64).into(), &(state.total as f64).into());
+    };
+    let cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
+    let options = LoadOptions::default();
+    let mut gpu_unavailable = None;
+    #[cfg(feature = "gpu")]
+    if device != "cpu" {
+        match GpuBackend::new().await {
+            Ok(backend) => {
+                let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
+                return Ok(PlumeEngine { engine: AnyEngine::Gpu(engine), generation: None, gpu_unavailable });
+            }
+            Err(error) if device == "gpu" => return Err(error),
+            Err(error) => gpu_unavailable = Some(error.to_string()),
+        }
+    }
+    let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
+    Ok(PlumeEngine { engine: AnyEngine::Cpu(engine), generation: None, gpu_unavailable })
+}
+
+async fn open(model: JsValue, signal: Option<AbortSignal>) -> Result<Checkpoint> {
+    if let Some(url) = model.as_string() {
+        if url.ends_with('/') {
+            return Checkpoint::open_folder(&http::HttpFolder { url, signal }).await;
+        }
+        let source = http::open(&url, signal).await?;
+        return Checkpoint::open_gguf(source.ok_or_else(|| Error::Http(format!("{url}: the server answered 404")))?)
+            .await;
+    }
+    if let Some(blob) = model.dyn_ref::<Blob>() {
+        let name = model.dyn_ref::<File>().map_or_else(|| "the given blob".to_owned(), File::name);
+        return Checkpoint::open_gguf(Rc::new(BlobSource::new(name, blob.clone()))).await;
+    }
+    let Some(files) = model.dyn_ref::<Array>() else {
+        return Err(Error::InvalidRequest("the model is neither a URL, a Blob nor a list of files".to_owned()));
+    };
+    let mut folder = MemoryFolder::default();
+    for file in files.iter() {
+        let Ok(file) = file.dyn_into::<File>() else {
+            return Err(Error::InvalidRequest("the list of a model's files has something that is no File".to_owned()));
+        };
+        let name = file.name();
+        folder.insert(name.clone(), Rc::new(BlobSource::new(name, file.into())));
+    }
+    Checkpoint::open_folder(&folder).await
+}
+
+#[wasm_bindgen]
+impl PlumeEngine {
+    /// Starts a reply to a request in the fields of `Request`; one that was under way is dropped.
+    pub fn begin(&mut self, request: JsValue) -> std::result::Result<(), JsValue> {
+        let request: Request = serde_wasm_bindgen::from_value(request)
+            .map_err(|error| to_js(&Error::InvalidRequest(error.to_string())))?;
+        let generation = on!(&mut self.engine, engine => engine.begin(&request)).map_err(|error| to_js(&error))?;
+        self.generation = Some(generation);
+        Ok(())
+    }
+
+    /// The next piece of the reply: { text, finish_reason }, where finish_reason is null but for the last piece.
+    pub async fn step(&mut self) -> std::result::Result<JsValue, JsValue> {
+        let Some(generation) = &mut self.generation else {
+            return Err(to_js(&Error::InvalidRequest("no reply is under way".to_owned())));
+        };
+        let Step { text, finished } =
+            on!(&mut self.engine, engine => engine.step(generation).await).map_err(|error| to_js(&error))?;
+        object(&[
+            ("text", text.into()),
+            ("finish_reason", finished.map_or(JsValue::NULL, |reason| reason.as_str().into())),
+        ])
+    }
+
+    /// The tokens of the reply so far, in OpenAI's fields.
+    pub fn usage(&self) -> std::result::Result<JsValue, JsValue> {
+        let usage = self.generation.as_ref().map(Generation::usage).unwrap_or_default();
+        serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
+    }
+
+    /// { backend, adapter, gpu_unavailable, cache_bytes, context_length, density }.
+    pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
+        let density = on!(&mut self.engine, engine => engine.density().await).map_err(|error| to_js(&error))?;
+        let density: Array = density.into_iter().map(|share| JsValue::from(f64::from(share))).collect();
+        let backend = if matches!(self.engine, AnyEngine::Cpu(_)) { "cpu" } else { "gpu" };
+        object(&[
+            ("backend", backend.into()),
+            ("adapter", on!(&self.engine, engine => engine.backend_name()).into()),
+            ("gpu_unavailable", self.gpu_unavailable.as_deref().map_or(JsValue::UNDEFINED, JsValue::from)),
+            ("cache_bytes", (on!(&self.engine, engine => engine.cache_bytes()) as f64).into()),
+            ("context_length", (on!(&self.engine, engine => engine.context_length()) as f64).into()),
+            ("density", density.into()),
+        ])
+    }
+}
+
+fn object(fields: &[(&str, JsValue)]) -> std::result::Result<JsValue, JsValue> {
+    let object = js_sys::Object::new();
+    for (name, value) in fields {
+        Reflect::set(&object, &(*name).into(), value)?;
+    }
+    Ok(object.into())
+}
