@@ -1,0 +1,89 @@
+import init, { loadEngine, type PlumeEngine } from "./wasm/plume.js";
+import { PlumeError } from "./errors.js";
+import type { FinishReason, LoadOptions, ModelSource, Stats } from "./types.js";
+
+/** A request as the core takes it. */
+export interface CoreRequest {
+  messages: { role: string; content: string }[];
+  max_tokens?: number;
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  min_p?: number;
+  repetition_penalty?: number;
+  seed?: number;
+  stop: string[];
+}
+
+/** The core's own counts. */
+export interface CoreUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cached_tokens: number;
+}
+
+/** One piece of a reply. */
+export interface Piece {
+  text: string;
+  finish_reason: FinishReason | null;
+  usage: CoreUsage;
+}
+
+/** A loaded model, in this thread or behind a worker. One call at a time. */
+export interface Runtime {
+  begin(request: CoreRequest): Promise<void>;
+  step(): Promise<Piece>;
+  stats(): Promise<Stats>;
+  dispose(): void;
+}
+
+/** Loads a model on this thread. `wasm` are the module's bytes, or where it is fetched from. */
+export async function loadHere(
+  wasm: BufferSource | URL,
+  model: ModelSource,
+  { onProgress, signal, device = "auto" }: LoadOptions,
+): Promise<Runtime> {
+  try {
+    await init({ module_or_path: wasm });
+    const report = (loaded: number, total: number) => onProgress?.({ phase: "download", loaded, total });
+    const source = model instanceof URL ? model.href : model;
+    const engine = await loadEngine(source, device, report, signal ?? null);
+    return new LocalRuntime(engine);
+  } catch (thrown) {
+    throw PlumeError.from(thrown);
+  }
+}
+
+class LocalRuntime implements Runtime {
+  constructor(private readonly engine: PlumeEngine) {}
+
+  async begin(request: CoreRequest): Promise<void> {
+    try {
+      this.engine.begin(request);
+    } catch (thrown) {
+      throw PlumeError.from(thrown);
+    }
+  }
+
+  async step(): Promise<Piece> {
+    try {
+      const { text, finish_reason } = (await this.engine.step()) as Omit<Piece, "usage">;
+      return { text, finish_reason, usage: this.engine.usage() as CoreUsage };
+    } catch (thrown) {
+      throw PlumeError.from(thrown);
+    }
+  }
+
+  async stats(): Promise<Stats> {
+    try {
+      return (await this.engine.stats()) as Stats;
+    } catch (thrown) {
+      throw PlumeError.from(thrown);
+    }
+  }
+
+  dispose(): void {
+    this.engine.free();
+  }
+}

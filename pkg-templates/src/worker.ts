@@ -1,0 +1,44 @@
+// The worker's side: one model, one request at a time, told by messages from worker-runtime.ts.
+import { PlumeError } from "./errors.js";
+import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
+import type { LoadOptions, ModelSource } from "./types.js";
+
+/** What the page asks. */
+export type Call =
+  | { call: "load"; model: ModelSource; device: NonNullable<LoadOptions["device"]> }
+  | { call: "begin"; request: CoreRequest }
+  | { call: "step" }
+  | { call: "stats" }
+  | { call: "abort" };
+
+const abort = new AbortController();
+let runtime: Runtime | undefined;
+
+async function answer(call: Call): Promise<unknown> {
+  switch (call.call) {
+    case "load": {
+      const onProgress: LoadOptions["onProgress"] = (progress) => postMessage({ progress });
+      const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
+      runtime = await loadHere(wasm, call.model, { device: call.device, signal: abort.signal, onProgress });
+      return undefined;
+    }
+    case "begin":
+      return runtime?.begin(call.request);
+    case "step":
+      return runtime?.step();
+    case "stats":
+      return runtime?.stats();
+    case "abort":
+      return abort.abort();
+  }
+}
+
+addEventListener("message", ({ data: { id, ...call } }: MessageEvent<Call & { id: number }>) => {
+  answer(call as Call).then(
+    (value) => postMessage({ id, value }),
+    (thrown) => {
+      const { code, message } = PlumeError.from(thrown);
+      postMessage({ id, error: { code, message } });
+    },
+  );
+});
