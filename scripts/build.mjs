@@ -1,91 +1,103 @@
-// npm run build: the package plume-lm in build/plume-lm. Prints what it cost and what a page downloads.
+// npm run build: the npm package in build/plume-lm and the demo, a static folder, in build/site. What is up to date stays.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { root, setupNode, setupRust } from "./setup.mjs";
 
-const out = path.join(root, "build/plume-lm");
-const wasmOut = path.join(root, "pkg-templates/src/wasm");
+const at = (...parts) => path.join(root, ...parts);
+const wasmFolder = at("pkg-templates/src/wasm");
+const wasmFile = path.join(wasmFolder, "plume_bg.wasm");
+const packageFolder = at("build/plume-lm");
+const siteFolder = at("build/site");
 const run = (command, args, cwd = root) => execFileSync(command, args, { cwd, stdio: "inherit" });
-const target = (folder) => process.env.CARGO_TARGET_DIR ?? path.join(folder, "target");
+const tsc = (...args) => run("node", [at("node_modules/typescript/bin/tsc"), ...args]);
 
-/** The newest change below these paths, in milliseconds. */
-function newest(...paths) {
-  return Math.max(
-    ...paths.map((entry) => {
-      const stat = statSync(entry);
-      if (!stat.isDirectory()) return stat.mtimeMs;
-      return Math.max(stat.mtimeMs, ...readdirSync(entry).filter((name) => !["node_modules", "target", "wasm"].includes(name)).map((name) => newest(path.join(entry, name))));
-    }),
+/** The files below a folder, or the file itself. */
+function files(entry) {
+  if (!statSync(entry).isDirectory()) return [entry];
+  return readdirSync(entry).flatMap((name) =>
+    name === "target" || name === "node_modules" ? [] : files(path.join(entry, name)),
   );
 }
 
-function current(product, ...inputs) {
-  return existsSync(product) && statSync(product).mtimeMs >= newest(...inputs.map((input) => path.join(root, input)));
+/** Makes `product` where it is missing or older than one of `inputs`. Tells whether it had to. */
+function make(product, inputs, build) {
+  const newest = Math.max(...inputs.flatMap((input) => files(at(input))).map((file) => statSync(file).mtimeMs));
+  if (existsSync(product) && statSync(product).mtimeMs >= newest) return;
+  const started = Date.now();
+  build();
+  console.log(`built ${path.relative(root, product)} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
+
+/** What every browser with WebGPU and Node 20 know, no more. */
+const wasmFeatures = [
+  "bulk-memory",
+  "multivalue",
+  "mutable-globals",
+  "nontrapping-float-to-int",
+  "reference-types",
+  "sign-ext",
+];
 
 function buildWasm() {
-  if (current(path.join(wasmOut, "plume_bg.wasm"), "src", "shaders", "Cargo.toml", "Cargo.lock", "scripts/bindgen/src")) return;
-  const bindgen = path.join(root, "scripts/bindgen");
+  const bindgen = at("scripts/bindgen");
+  const target = (folder) => process.env.CARGO_TARGET_DIR ?? path.join(folder, "target");
   run("cargo", ["build", "--release", "--locked"], bindgen);
-  run("cargo", ["build", "--release", "--lib", "--locked", "--target", "wasm32-unknown-unknown"]);
-  rmSync(wasmOut, { recursive: true, force: true });
-  mkdirSync(wasmOut, { recursive: true });
-  run(path.join(target(bindgen), "release/plume-bindgen"), [path.join(target(root), "wasm32-unknown-unknown/release/plume.wasm"), wasmOut]);
-  const wasm = path.join(wasmOut, "plume_bg.wasm");
-  // What every browser with WebGPU and Node 20 know, no more.
-  const features = ["bulk-memory", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext", "multivalue"];
-  run("node", [path.join(root, "node_modules/binaryen/bin/wasm-opt"), "-O3", ...features.map((name) => `--enable-${name}`), wasm, "-o", wasm]);
+  run("cargo", ["build", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"]);
+  rmSync(wasmFolder, { recursive: true, force: true });
+  mkdirSync(wasmFolder, { recursive: true });
+  const compiled = path.join(target(root), "wasm32-unknown-unknown/release/plume.wasm");
+  run(path.join(target(bindgen), "release/plume-bindgen"), [compiled, wasmFolder]);
+  const enable = wasmFeatures.map((name) => `--enable-${name}`);
+  run("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O3", ...enable, wasmFile, "-o", wasmFile]);
 }
+
+const model = "www/models/plm-tiny";
+const modelFiles = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 
 function buildPackage() {
-  const templates = path.join(root, "pkg-templates");
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(out, { recursive: true });
-  run("node", [path.join(root, "node_modules/typescript/bin/tsc"), "-p", templates, "--outDir", path.join(out, "dist")]);
-  cpSync(wasmOut, path.join(out, "dist/wasm"), { recursive: true });
-  for (const file of ["package.json", "README.md"]) cpSync(path.join(templates, file), path.join(out, file));
-  for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) cpSync(path.join(root, file), path.join(out, file));
-  const model = path.join(root, "www/models/plm-tiny");
-  for (const file of readdirSync(model).filter((name) => !name.startsWith("goldens") && name !== "training"))
-    cpSync(path.join(model, file), path.join(out, "models/plm-tiny", file));
-  writeFileSync(path.join(out, ".built"), "");
+  rmSync(packageFolder, { recursive: true, force: true });
+  tsc("-p", at("pkg-templates"), "--outDir", path.join(packageFolder, "dist"));
+  cpSync(wasmFolder, path.join(packageFolder, "dist/wasm"), { recursive: true });
+  for (const name of ["package.json", "README.md"]) cpSync(at("pkg-templates", name), path.join(packageFolder, name));
+  for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) cpSync(at(name), path.join(packageFolder, name));
+  for (const name of modelFiles) cpSync(at(model, name), path.join(packageFolder, "models/plm-tiny", name));
 }
 
+function buildSite() {
+  rmSync(siteFolder, { recursive: true, force: true });
+  for (const name of ["dist", "models"])
+    cpSync(path.join(packageFolder, name), path.join(siteFolder, "plume-lm", name), { recursive: true });
+  for (const name of ["index.html", "style.css", "icon.svg"]) cpSync(at("www", name), path.join(siteFolder, name));
+  tsc("-p", at("www"));
+}
+
+/** Prints the bytes of what a page downloads, compressed as a server would. */
 function report() {
-  const dist = path.join(out, "dist");
-  const sizes = { wasm: 0, JavaScript: 0 };
-  const sum = (folder) => {
-    for (const name of readdirSync(folder)) {
-      const file = path.join(folder, name);
-      if (statSync(file).isDirectory()) sum(file);
-      else if (/\.(wasm|js)$/.test(name) && name !== "node.js") {
-        const bytes = readFileSync(file);
-        const params = { [constants.BROTLI_PARAM_QUALITY]: name.endsWith("wasm") ? 9 : 11 };
-        sizes[name.endsWith("wasm") ? "wasm" : "JavaScript"] += brotliCompressSync(bytes, { params }).length;
-      }
-    }
-  };
-  sum(dist);
-  console.log(`a page downloads, with brotli: ${Object.entries(sizes).map(([kind, bytes]) => `${kind} ${(bytes / 1000).toFixed(0)} kB`).join(", ")}`);
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
+  const total = (wanted) =>
+    files(path.join(packageFolder, "dist"))
+      .filter((file) => wanted.test(file) && !file.endsWith("node.js"))
+      .reduce((sum, file) => sum + brotliCompressSync(readFileSync(file), { params }).length, 0);
+  const [wasm, script] = [total(/\.wasm$/), total(/\.js$/)].map((bytes) => `${(bytes / 1000).toFixed(0)} kB`);
+  console.log(`a page downloads, with brotli: wasm ${wasm}, JavaScript ${script}`);
 }
 
 /** Builds what is missing or out of date. */
 export function build() {
-  const started = Date.now();
   setupRust();
   setupNode();
-  buildWasm();
-  const inputs = ["pkg-templates", "www/models/plm-tiny/model.safetensors", "scripts/build.mjs"];
-  if (current(path.join(out, ".built"), ...inputs) && statSync(path.join(out, ".built")).mtimeMs >= statSync(path.join(wasmOut, "plume_bg.wasm")).mtimeMs) {
-    console.log("build/plume-lm is up to date");
-    return;
-  }
-  buildPackage();
-  report();
-  console.log(`built ${path.relative(root, out)} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  const core = ["Cargo.toml", "Cargo.lock", "src", "shaders", "scripts/bindgen", "scripts/build.mjs"];
+  make(wasmFile, core, buildWasm);
+  const stamp = path.join(packageFolder, "dist/index.js");
+  make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], () => (buildPackage(), report()));
+  make(
+    path.join(siteFolder, "main.js"),
+    ["www/index.html", "www/style.css", "www/icon.svg", "www/src", "www/tsconfig.json", stamp.slice(root.length)],
+    buildSite,
+  );
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) build();

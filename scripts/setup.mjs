@@ -47,10 +47,15 @@ export function setupBrowser() {
   if (missing.length === 0) return;
   const install = ["apt-get", "install", "-y", "--no-install-recommends", ...missing];
   const sudo = process.getuid() === 0 ? [] : ["sudo", "-n"];
-  const run = (command) => spawnSync(command[0], command.slice(1), { stdio: "inherit", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
+  const run = (command) =>
+    spawnSync(command[0], command.slice(1), {
+      stdio: "inherit",
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    });
   const allowed = sudo.length === 0 || has("sudo", "-n", "true");
   if (allowed) run([...sudo, "apt-get", "update"]);
-  if (!allowed || run([...sudo, ...install]).status !== 0) fail(`The tests need ${missing.join(", ")}`, `sudo apt-get update && sudo ${install.join(" ")}`);
+  if (!allowed || run([...sudo, ...install]).status !== 0)
+    fail(`The tests need ${missing.join(", ")}`, `sudo apt-get update && sudo ${install.join(" ")}`);
 }
 
 /** All of it. */

@@ -13,15 +13,20 @@ const story = "Tell me a story about a brave fox named Pip.";
 const types = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 
 /** What both engines are asked: a long prompt for one token, then a story. */
-const prompts = { prefill: `${"Name three fruits. Count to 12. What is the capital of Japan? ".repeat(18)}${story}`, decode: story };
+const prompts = {
+  prefill: `${"Name three fruits. Count to 12. What is the capital of Japan? ".repeat(18)}${story}`,
+  decode: story,
+};
 
 function serve(model) {
   const folders = { "/plume-lm/": path.join(root, "build/plume-lm"), "/peers/": path.join(here, "node_modules") };
   const server = createServer((request, response) => {
     const url = new URL(request.url, "http://localhost").pathname;
-    if (url === "/") return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>bench</title>");
+    if (url === "/")
+      return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>bench</title>");
     const prefix = Object.keys(folders).find((folder) => url.startsWith(folder));
-    const file = url === "/model.gguf" ? model : prefix && path.join(folders[prefix], path.normalize(url.slice(prefix.length)));
+    const file =
+      url === "/model.gguf" ? model : prefix && path.join(folders[prefix], path.normalize(url.slice(prefix.length)));
     if (!file || !existsSync(file)) return response.writeHead(404).end();
     const size = statSync(file).size;
     const type = { "content-type": types[path.extname(file)] ?? "application/octet-stream", "accept-ranges": "bytes" };
@@ -32,7 +37,11 @@ function serve(model) {
     }
     const start = Number(range[1]);
     const end = Math.min(range[2] ? Number(range[2]) : size - 1, size - 1);
-    response.writeHead(206, { ...type, "content-length": end - start + 1, "content-range": `bytes ${start}-${end}/${size}` });
+    response.writeHead(206, {
+      ...type,
+      "content-length": end - start + 1,
+      "content-range": `bytes ${start}-${end}/${size}`,
+    });
     createReadStream(file, { start, end }).pipe(response);
   });
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
@@ -54,10 +63,20 @@ async function measure({ engine, prompts }) {
   } else {
     const { Wllama } = await import("/peers/@wllama/wllama/esm/index.js");
     const lm = new Wllama({ default: "/peers/@wllama/wllama/esm/wasm/wllama.wasm" }, { suppressNativeLog: true });
-    await lm.loadModelFromUrl(new URL("/model.gguf", location.href).href, { n_ctx: 512, n_threads: 1, flash_attn: false });
+    await lm.loadModelFromUrl(new URL("/model.gguf", location.href).href, {
+      n_ctx: 512,
+      n_threads: 1,
+      flash_attn: false,
+    });
     adapter = "CPU, 1 thread";
     stream = (content, max_tokens) =>
-      lm.createChatCompletion({ messages: [{ role: "user", content }], temperature: 0, max_tokens, stream: true, cache_prompt: false });
+      lm.createChatCompletion({
+        messages: [{ role: "user", content }],
+        temperature: 0,
+        max_tokens,
+        stream: true,
+        cache_prompt: false,
+      });
   }
   const load_ms = performance.now() - started;
   const ask = async (content, max_tokens) => {
@@ -75,15 +94,29 @@ async function measure({ engine, prompts }) {
   const prefill = await ask(prompts.prefill, 2);
   const decode = await ask(prompts.decode, 120);
   const prefill_tokens = await countTokens(prompts.prefill);
-  return { load_ms, adapter, prefill_tokens, prefill_ms: prefill.first_ms, decode_tps: (decode.parts - 1) / (decode.rest_ms / 1000), text: decode.text };
+  return {
+    load_ms,
+    adapter,
+    prefill_tokens,
+    prefill_ms: prefill.first_ms,
+    decode_tps: (decode.parts - 1) / (decode.rest_ms / 1000),
+    text: decode.text,
+  };
 }
 
 async function once(engine, origin) {
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [
-      "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox",
-      "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic",
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
+      "--enable-unsafe-swiftshader",
+      "--no-sandbox",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+      "--disable-quic",
     ],
   });
   try {
@@ -124,12 +157,22 @@ export async function run({ runs = "3", model = path.join(root, "tests/data/plm-
     load_ms: median(results[engine].map((r) => r.load_ms)),
     adapter: results[engine][0].adapter,
   });
-  const result = { suite: "peers", model: path.basename(model), plume: summary("plume"), wllama: summary("wllama"), same_text: same };
+  const result = {
+    suite: "peers",
+    model: path.basename(model),
+    plume: summary("plume"),
+    wllama: summary("wllama"),
+    same_text: same,
+  };
   console.table(
     Object.fromEntries(
       ["decode_tps", "prefill_tps", "load_ms"].map((key) => [
         key,
-        { plume: result.plume[key].toFixed(1), wllama: result.wllama[key].toFixed(1), ratio: (result.plume[key] / result.wllama[key]).toFixed(2) },
+        {
+          plume: result.plume[key].toFixed(1),
+          wllama: result.wllama[key].toFixed(1),
+          ratio: (result.plume[key] / result.wllama[key]).toFixed(2),
+        },
       ]),
     ),
   );

@@ -47,7 +47,10 @@ async function provideWebGpu(): Promise<void> {
 
 /** Paths as files; everything else as it is. */
 async function local(model: ModelSource): Promise<ModelSource> {
-  const isFile = model instanceof URL ? model.protocol === "file:" : typeof model === "string" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model);
+  const isFile =
+    model instanceof URL
+      ? model.protocol === "file:"
+      : typeof model === "string" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model);
   if (!isFile) return model;
   const name = model instanceof URL ? fileURLToPath(model) : (model as string);
   try {

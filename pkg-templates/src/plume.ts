@@ -20,7 +20,10 @@ export interface CallOptions {
 }
 
 interface Create {
-  (request: ChatCompletionRequest & { stream: true }, options?: CallOptions): Promise<AsyncIterable<ChatCompletionChunk>>;
+  (
+    request: ChatCompletionRequest & { stream: true },
+    options?: CallOptions,
+  ): Promise<AsyncIterable<ChatCompletionChunk>>;
   (request: ChatCompletionRequest & { stream?: false }, options?: CallOptions): Promise<ChatCompletion>;
 }
 
@@ -76,10 +79,12 @@ export class Plume {
 
   /** Runs one task at a time, in the order of the calls. */
   private exclusive<T>(task: () => Promise<T>): Promise<T> {
-    const run = this.queue.catch(() => {}).then(() => {
-      if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
-      return task();
-    });
+    const run = this.queue
+      .catch(() => {})
+      .then(() => {
+        if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
+        return task();
+      });
     this.queue = run;
     return run;
   }
@@ -165,7 +170,8 @@ function check(request: ChatCompletionRequest): CoreRequest {
   if (!Array.isArray(request.messages)) throw invalid("messages is missing; expected a list of messages");
   const messages = request.messages.map(({ role, content }, index) => {
     if (typeof role !== "string") throw invalid(`messages[${index}].role is ${typeof role}; expected a string`);
-    if (typeof content !== "string") throw invalid(`messages[${index}].content is ${typeof content}; expected a string`);
+    if (typeof content !== "string")
+      throw invalid(`messages[${index}].content is ${typeof content}; expected a string`);
     return { role, content };
   });
   const stop = request.stop == null ? [] : [request.stop].flat();
@@ -174,7 +180,8 @@ function check(request: ChatCompletionRequest): CoreRequest {
     const value = request[name];
     if (value == null) continue;
     const whole = name === "max_tokens" || name === "top_k" || name === "seed";
-    const usable = typeof value === "number" && Number.isFinite(value) && (!whole || (Number.isSafeInteger(value) && value >= 0));
+    const usable =
+      typeof value === "number" && Number.isFinite(value) && (!whole || (Number.isSafeInteger(value) && value >= 0));
     if (!usable) throw invalid(`${name} is ${String(value)}; expected a ${whole ? "whole number from 0" : "number"}`);
     core[name] = value;
   }

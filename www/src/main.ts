@@ -1,0 +1,231 @@
+// The page: loads a model, holds one conversation, shows what the runtime measures.
+import { Plume, PlumeError, type ChatMessage, type ModelSource, type Progress } from "./plume-lm/dist/index.js";
+
+function element<T extends HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no element #${id}`);
+  return found as T;
+}
+
+const page = {
+  modelName: element("model-name"),
+  options: element<HTMLDetailsElement>("options"),
+  loadUrl: element<HTMLFormElement>("load-url"),
+  url: element<HTMLInputElement>("url"),
+  file: element<HTMLInputElement>("file"),
+  embedded: element<HTMLButtonElement>("embedded"),
+  temperature: element<HTMLInputElement>("temperature"),
+  newChat: element<HTMLButtonElement>("new-chat"),
+  notice: element("notice"),
+  chat: element("chat"),
+  welcome: element("welcome"),
+  suggestions: element("suggestions"),
+  loading: element("loading"),
+  progress: element<HTMLProgressElement>("progress"),
+  progressText: element("progress-text"),
+  cancelLoad: element<HTMLButtonElement>("cancel-load"),
+  error: element("error"),
+  composer: element<HTMLFormElement>("composer"),
+  prompt: element<HTMLTextAreaElement>("prompt"),
+  send: element<HTMLButtonElement>("send"),
+  stop: element<HTMLButtonElement>("stop"),
+  adapter: element("adapter"),
+  speed: element("speed"),
+  density: element("density"),
+  cache: element("cache"),
+};
+
+const SUGGESTIONS = [
+  "Tell me a story about a brave fox named Pip.",
+  "What is the capital of Japan?",
+  "What is 5 plus 9?",
+  "Name three fruits.",
+];
+
+let lm: Plume | undefined;
+let messages: ChatMessage[] = [];
+let load: AbortController | undefined;
+let reply: AbortController | undefined;
+
+/** Shows which of the page's controls make sense now. */
+function showState(): void {
+  page.send.disabled = !lm || reply !== undefined;
+  page.send.hidden = reply !== undefined;
+  page.stop.hidden = reply === undefined;
+  page.newChat.disabled = messages.length === 0;
+  page.loading.hidden = load === undefined;
+  page.welcome.hidden = messages.length > 0;
+  for (const button of page.suggestions.querySelectorAll("button")) button.disabled = page.send.disabled;
+}
+
+function showError(error: unknown): void {
+  page.error.hidden = error === undefined;
+  page.error.textContent = error instanceof Error ? error.message : String(error ?? "");
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function showProgress({ phase, loaded, total }: Progress): void {
+  if (total > 0) {
+    page.progress.max = total;
+    page.progress.value = loaded;
+  }
+  page.progressText.textContent =
+    phase === "ready" ? "Ready" : `Loading weights: ${megabytes(loaded)} of ${megabytes(total)}`;
+}
+
+/** Loads a model. The one in use stays until the new one is ready, so that a failure loses nothing. */
+async function loadModel(model: ModelSource | undefined, name: string): Promise<void> {
+  load?.abort();
+  const mine = new AbortController();
+  load = mine;
+  page.options.open = false;
+  page.progress.removeAttribute("value");
+  page.progressText.textContent = `Opening ${name}`;
+  showError(undefined);
+  showState();
+  try {
+    const device = new URLSearchParams(location.search).get("device") ?? "auto";
+    const loaded = await Plume.load(model, {
+      onProgress: showProgress,
+      signal: mine.signal,
+      device: device as "auto" | "gpu" | "cpu", // Checked by the runtime.
+    });
+    reply?.abort();
+    lm?.dispose();
+    lm = loaded;
+    page.modelName.textContent = name;
+    newChat();
+    await showStats();
+  } catch (error) {
+    if (!(error instanceof PlumeError && error.code === "aborted")) {
+      const kept = lm ? ` ${page.modelName.textContent} is still loaded.` : "";
+      showError(`${name} could not be loaded. ${(error as Error).message}.${kept}`);
+    }
+  } finally {
+    if (load === mine) load = undefined;
+    showState();
+  }
+}
+
+async function showStats(): Promise<void> {
+  if (!lm) return;
+  const stats = await lm.stats();
+  page.adapter.textContent = stats.adapter;
+  page.notice.hidden = stats.gpu_unavailable === undefined;
+  page.notice.textContent = `WebGPU cannot be used here, so the model runs on the CPU, which is slower. ${stats.gpu_unavailable ?? ""}`;
+  const { tokens_per_second: speed, time_to_first_token_ms: first } = stats;
+  page.speed.textContent =
+    speed === undefined ? "" : `${speed.toFixed(1)} tokens/s, first after ${first?.toFixed(0)} ms`;
+  const mean = stats.density.reduce((sum, share) => sum + share, 0) / stats.density.length;
+  page.density.textContent = Number.isFinite(mean) && mean > 0 ? `${(mean * 100).toFixed(0)} % of neurons active` : "";
+  page.cache.textContent = stats.cache_bytes > 0 ? `${(stats.cache_bytes / 1e3).toFixed(0)} kB of cache` : "";
+}
+
+function newChat(): void {
+  reply?.abort();
+  messages = [];
+  for (const message of page.chat.querySelectorAll(".message")) message.remove();
+  showError(undefined);
+  showState();
+  page.prompt.focus();
+}
+
+function addMessage({ role, content }: ChatMessage): HTMLElement {
+  const message = document.createElement("p");
+  message.className = `message ${role}`;
+  message.textContent = content;
+  page.chat.append(message);
+  return message;
+}
+
+/** Asks the model, and writes its reply as it comes. A stopped reply is kept as far as it got. */
+async function ask(content: string): Promise<void> {
+  if (!lm || reply) return;
+  const conversation = messages;
+  const mine = new AbortController();
+  reply = mine;
+  conversation.push({ role: "user", content });
+  addMessage({ role: "user", content });
+  const answer: ChatMessage = { role: "assistant", content: "" };
+  const shown = addMessage(answer);
+  shown.classList.add("writing");
+  showError(undefined);
+  showState();
+  const show = () => {
+    const atEnd = page.chat.scrollHeight - page.chat.scrollTop - page.chat.clientHeight < 80;
+    shown.textContent = answer.content;
+    if (atEnd) page.chat.scrollTop = page.chat.scrollHeight;
+  };
+  page.chat.scrollTop = page.chat.scrollHeight;
+  try {
+    const temperature = page.temperature.valueAsNumber;
+    const parts = await lm.chat.completions.create(
+      { messages: conversation, stream: true, temperature: Number.isNaN(temperature) ? 0 : temperature },
+      { signal: mine.signal },
+    );
+    let drawn = false;
+    for await (const part of parts) {
+      answer.content += part.choices[0].delta.content ?? "";
+      // Tokens may come faster than the screen is drawn.
+      if (drawn) continue;
+      drawn = true;
+      requestAnimationFrame(() => {
+        drawn = false;
+        show();
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof PlumeError && error.code === "aborted")) showError(error);
+  } finally {
+    show();
+    shown.classList.remove("writing");
+    if (answer.content) conversation.push(answer);
+    else {
+      // Nothing came: the question goes back to where it can be sent again.
+      conversation.pop();
+      shown.previousElementSibling?.remove();
+      shown.remove();
+      if (conversation === messages && !page.prompt.value) page.prompt.value = content;
+    }
+    if (reply === mine) reply = undefined;
+    showState();
+  }
+  await showStats().catch(showError);
+}
+
+page.composer.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const content = page.prompt.value.trim();
+  if (!content || page.send.disabled) return;
+  page.prompt.value = "";
+  void ask(content);
+});
+page.prompt.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  page.composer.requestSubmit();
+});
+page.stop.addEventListener("click", () => reply?.abort());
+page.newChat.addEventListener("click", newChat);
+page.cancelLoad.addEventListener("click", () => load?.abort());
+page.loadUrl.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const url = page.url.value;
+  void loadModel(url, decodeURIComponent(url.replace(/\/$/, "").split("/").pop() ?? url));
+});
+page.file.addEventListener("change", () => {
+  const file = page.file.files?.[0];
+  page.file.value = "";
+  if (file) void loadModel(file, file.name);
+});
+page.embedded.addEventListener("click", () => void loadModel(undefined, "plm-tiny"));
+
+for (const text of SUGGESTIONS) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", () => void ask(text));
+  page.suggestions.append(button);
+}
+void loadModel(undefined, "plm-tiny");
