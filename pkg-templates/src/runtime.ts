@@ -49,14 +49,31 @@ export async function loadHere(
     const report = (loaded: number, total: number) => onProgress?.({ phase: "download", loaded, total });
     const source = model instanceof URL ? model.href : model;
     const engine = await loadEngine(source, device, report, signal ?? null);
-    return new LocalRuntime(engine);
+    return new LocalRuntime(engine, await adapterName());
   } catch (thrown) {
     throw PlumeError.from(thrown);
   }
 }
 
+/** What the browser tells of the adapter that the core asks for too; the core's library drops most of it. */
+async function adapterName(): Promise<string | undefined> {
+  interface Adapter {
+    info: { vendor: string; architecture: string; description: string };
+  }
+  const { gpu } = (globalThis.navigator ?? {}) as {
+    gpu?: { requestAdapter(options: object): Promise<Adapter | null> };
+  };
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
+  if (!adapter) return undefined;
+  const { vendor, architecture, description } = adapter.info;
+  return description || [vendor, architecture].filter(Boolean).join(" ") || undefined;
+}
+
 class LocalRuntime implements Runtime {
-  constructor(private readonly engine: PlumeEngine) {}
+  constructor(
+    private readonly engine: PlumeEngine,
+    private readonly adapter: string | undefined,
+  ) {}
 
   async begin(request: CoreRequest): Promise<void> {
     try {
@@ -77,7 +94,9 @@ class LocalRuntime implements Runtime {
 
   async stats(): Promise<Stats> {
     try {
-      return (await this.engine.stats()) as Stats;
+      const stats = (await this.engine.stats()) as Stats;
+      if (stats.backend === "gpu" && this.adapter) stats.adapter = `WebGPU: ${this.adapter}`;
+      return stats;
     } catch (thrown) {
       throw PlumeError.from(thrown);
     }
