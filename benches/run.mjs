@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
-const suites = { peers: "./peers/peers.mjs" };
+const suites = { peers: "./peers/peers.mjs", agreement: "./peers/agreement.mjs" };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

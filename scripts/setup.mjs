@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const drivers = "/usr/share/vulkan/icd.d";
 
+/** The software Vulkan driver that comes with Debian's Chromium. */
+export const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
+
 function has(command, ...args) {
   return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }

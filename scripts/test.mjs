@@ -1,21 +1,36 @@
 // npm test: installs what the tests need, runs every check, and stops at the first that fails.
 import { spawnSync } from "node:child_process";
-import { root, setup, vulkanDriver } from "./setup.mjs";
-
-const rust = {
-  VK_ICD_FILENAMES: undefined,
-  PLUME_REQUIRE_GPU: "1",
-  XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
-};
-const steps = [
-  ["format of Rust", "cargo fmt --check"],
-  ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
-  ["clippy, wasm", "cargo clippy --lib --target wasm32-unknown-unknown -- -D warnings"],
-  ["Rust tests", "cargo test", rust],
-];
+import { existsSync } from "node:fs";
+import { root, setup, swiftShader, vulkanDriver } from "./setup.mjs";
 
 setup();
-rust.VK_ICD_FILENAMES = vulkanDriver("lvp");
+// Both drivers are wanted, so that no kernel passes by one driver's leniency.
+const drivers = { lavapipe: vulkanDriver("lvp"), SwiftShader: existsSync(swiftShader) ? swiftShader : undefined };
+for (const [name, file] of Object.entries(drivers))
+  if (!file) {
+    console.error(
+      `The Vulkan driver ${name} is missing: Debian's packages mesa-vulkan-drivers and chromium bring them.`,
+    );
+    process.exit(1);
+  }
+const on = (driver) => ({
+  VK_ICD_FILENAMES: drivers[driver],
+  PLUME_REQUIRE_GPU: "1",
+  XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
+});
+
+const steps = [
+  ["format of Rust", "cargo fmt --check"],
+  ["format of the rest", "node_modules/.bin/prettier --check ."],
+  ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
+  ["clippy, wasm", "cargo clippy --lib --target wasm32-unknown-unknown -- -D warnings"],
+  ["build, strict TypeScript included", "npm run --silent build"],
+  ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
+  ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
+  ["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")],
+  ["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"],
+];
+
 for (const [name, command, environment] of steps) {
   const started = Date.now();
   console.log(`\n== ${name}: ${command}`);

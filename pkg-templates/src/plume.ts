@@ -1,12 +1,15 @@
 import { PlumeError } from "./errors.js";
 import type { CoreRequest, CoreUsage, Runtime } from "./runtime.js";
+import { Serial } from "./serial.js";
 import type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
+  ChatMessage,
   FinishReason,
   LoadOptions,
   ModelSource,
+  Progress,
   Stats,
   Usage,
 } from "./types.js";
@@ -31,7 +34,8 @@ interface Create {
 export class Plume {
   /** The fields and calls of OpenAI's client. */
   readonly chat: { completions: { create: Create } };
-  private queue: Promise<unknown> = Promise.resolve();
+  /** One reply at a time. */
+  private readonly turns = new Serial();
   private speed: Pick<Stats, "tokens_per_second" | "time_to_first_token_ms"> = {};
   private disposed = false;
 
@@ -50,54 +54,51 @@ export class Plume {
   /** Loads a model with the given way to start one. Users call `Plume.load` of the package's entry points. */
   static async start(start: Start, model: ModelSource | undefined, options: LoadOptions): Promise<Plume> {
     if (options.signal?.aborted) throw new PlumeError("aborted", "aborted by the caller");
-    let loaded = { loaded: 0, total: 0 };
-    const onProgress = (progress: Parameters<NonNullable<LoadOptions["onProgress"]>>[0]) => {
-      loaded = { loaded: progress.loaded, total: progress.total };
-      options.onProgress?.(progress);
+    let last: Progress = { phase: "download", loaded: 0, total: 0 };
+    const onProgress = (progress: Progress) => {
+      last = progress;
+      try {
+        options.onProgress?.(progress);
+      } catch (error) {
+        // The load goes on; the mistake is shown, not lost.
+        (globalThis.reportError ?? console.error)(error);
+      }
     };
     const runtime = await start(model, { ...options, onProgress });
-    options.onProgress?.({ phase: "ready", ...loaded });
+    onProgress({ ...last, phase: "ready" });
     const name = typeof model === "string" || model instanceof URL ? String(model) : "plm";
     return new Plume(runtime, name);
   }
 
-  /** What only this runtime knows. */
+  /** What only this runtime knows. May be asked while a reply is under way. */
   async stats(): Promise<Stats> {
-    return { ...(await this.exclusive(() => this.runtime.stats())), ...this.speed };
+    this.checkAlive();
+    return { ...(await this.runtime.stats()), ...this.speed };
   }
 
   /** Frees the model. Replies under way end with the code "disposed". */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    void this.queue.catch(() => {}).then(() => this.runtime.dispose());
+    this.runtime.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** Runs one task at a time, in the order of the calls. */
-  private exclusive<T>(task: () => Promise<T>): Promise<T> {
-    const run = this.queue
-      .catch(() => {})
-      .then(() => {
-        if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
-        return task();
-      });
-    this.queue = run;
-    return run;
+  private checkAlive(): void {
+    if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
   }
 
   private async *reply(request: CoreRequest, signal?: AbortSignal): AsyncGenerator<ChatCompletionChunk> {
-    // The place in the queue is taken when the reader starts, and given back when it ends, however it ends.
+    // The turn is taken when the reader starts, and given back when it ends, however it ends.
     let release = () => {};
-    const turn = new Promise<void>((resolve) => (release = resolve));
-    await new Promise<void>((begun, failed) => {
-      this.exclusive(() => {
-        begun();
-        return turn;
-      }).catch(failed);
+    await new Promise<void>((begin) => {
+      void this.turns.run(() => {
+        begin();
+        return new Promise<void>((resolve) => (release = resolve));
+      });
     });
     const head = {
       id: `chatcmpl-${crypto.randomUUID()}`,
@@ -106,8 +107,8 @@ export class Plume {
       model: this.model,
     };
     const check = () => {
+      this.checkAlive();
       if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
-      if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
     };
     try {
       check();
@@ -161,20 +162,26 @@ async function whole(chunks: AsyncIterable<ChatCompletionChunk>): Promise<ChatCo
 
 const FIELDS = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"] as const;
 
+/** What a value is, for messages. */
+const kind = (value: unknown) => (value === null ? "null" : typeof value);
+
 /** Refuses what this version does not know, and turns the rest into the core's request. */
 function check(request: ChatCompletionRequest): CoreRequest {
   const invalid = (message: string) => new PlumeError("invalid_request", message);
   const known = new Set<string>(["messages", "stream", "stop", "model", ...FIELDS]);
+  if (typeof request !== "object" || request === null)
+    throw invalid(`the request is ${kind(request)}; expected an object`);
   const unknown = Object.entries(request).filter(([name, value]) => !known.has(name) && value != null);
   if (unknown.length > 0) throw invalid(`${unknown[0]![0]} is not supported`);
   if (!Array.isArray(request.messages)) throw invalid("messages is missing; expected a list of messages");
-  const messages = request.messages.map(({ role, content }, index) => {
-    if (typeof role !== "string") throw invalid(`messages[${index}].role is ${typeof role}; expected a string`);
-    if (typeof content !== "string")
-      throw invalid(`messages[${index}].content is ${typeof content}; expected a string`);
-    return { role, content };
+  const messages = request.messages.map((message: Partial<ChatMessage> | null, index) => {
+    const { role, content } = message ?? {};
+    for (const [field, value] of Object.entries({ role, content }))
+      if (typeof value !== "string") throw invalid(`messages[${index}].${field} is ${kind(value)}; expected a string`);
+    return { role, content } as ChatMessage;
   });
   const stop = request.stop == null ? [] : [request.stop].flat();
+  if (stop.some((text) => typeof text !== "string")) throw invalid("stop is not a string or a list of strings");
   const core: CoreRequest = { messages, stop, seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) };
   for (const name of FIELDS) {
     const value = request[name];
@@ -183,7 +190,8 @@ function check(request: ChatCompletionRequest): CoreRequest {
     const usable =
       typeof value === "number" && Number.isFinite(value) && (!whole || (Number.isSafeInteger(value) && value >= 0));
     if (!usable) throw invalid(`${name} is ${String(value)}; expected a ${whole ? "whole number from 0" : "number"}`);
-    core[name] = value;
+    // The core counts in 32 bits; what is more than a context or a vocabulary can have means all of it.
+    core[name] = whole && name !== "seed" ? Math.min(value, 2 ** 32 - 1) : value;
   }
   return core;
 }

@@ -1,5 +1,6 @@
 import init, { loadEngine, type PlumeEngine } from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
+import { Serial } from "./serial.js";
 import type { FinishReason, LoadOptions, ModelSource, Stats } from "./types.js";
 
 /** A request as the core takes it. */
@@ -30,7 +31,7 @@ export interface Piece {
   usage: CoreUsage;
 }
 
-/** A loaded model, in this thread or behind a worker. One call at a time. */
+/** A loaded model, in this thread or behind a worker, with at most one reply in the making. */
 export interface Runtime {
   begin(request: CoreRequest): Promise<void>;
   step(): Promise<Piece>;
@@ -70,39 +71,40 @@ async function adapterName(): Promise<string | undefined> {
 }
 
 class LocalRuntime implements Runtime {
+  /** The core must not be entered while a call of it waits for the device. */
+  private readonly calls = new Serial();
+
   constructor(
     private readonly engine: PlumeEngine,
     private readonly adapter: string | undefined,
   ) {}
 
-  async begin(request: CoreRequest): Promise<void> {
-    try {
-      this.engine.begin(request);
-    } catch (thrown) {
-      throw PlumeError.from(thrown);
-    }
+  begin(request: CoreRequest): Promise<void> {
+    return this.call(() => this.engine.begin(request));
   }
 
-  async step(): Promise<Piece> {
-    try {
+  step(): Promise<Piece> {
+    return this.call(async () => {
       const { text, finish_reason } = (await this.engine.step()) as Omit<Piece, "usage">;
       return { text, finish_reason, usage: this.engine.usage() as CoreUsage };
-    } catch (thrown) {
-      throw PlumeError.from(thrown);
-    }
+    });
   }
 
-  async stats(): Promise<Stats> {
-    try {
+  stats(): Promise<Stats> {
+    return this.call(async () => {
       const stats = (await this.engine.stats()) as Stats;
       if (stats.backend === "gpu" && this.adapter) stats.adapter = `WebGPU: ${this.adapter}`;
       return stats;
-    } catch (thrown) {
-      throw PlumeError.from(thrown);
-    }
+    });
   }
 
   dispose(): void {
-    this.engine.free();
+    void this.call(() => this.engine.free());
+  }
+
+  private call<T>(task: () => T | Promise<T>): Promise<T> {
+    return this.calls.run(task).catch((thrown: unknown) => {
+      throw PlumeError.from(thrown);
+    });
   }
 }

@@ -16,12 +16,16 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "plume-lm" });
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: PlumeError) => void }>();
   let next = 0;
+  let ended: PlumeError | undefined;
   const ask = (call: Call): Promise<unknown> =>
     new Promise((resolve, reject) => {
+      if (ended) throw ended;
       waiting.set(next, { resolve, reject });
       worker.postMessage({ id: next++, ...call });
     });
-  const failAll = (error: PlumeError) => {
+  const end = (error: PlumeError) => {
+    ended = error;
+    worker.terminate();
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
@@ -34,7 +38,7 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     else caller?.resolve(value);
   });
   worker.addEventListener("error", (event) => {
-    failAll(new PlumeError("crashed", `the worker failed: ${event.message || "it could not be started"}`));
+    end(new PlumeError("crashed", `the worker failed: ${event.message || "it could not be started"}`));
   });
 
   const abort = () => void ask({ call: "abort" });
@@ -52,9 +56,6 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     begin: async (request) => void (await ask({ call: "begin", request })),
     step: () => ask({ call: "step" }) as Promise<Piece>,
     stats: () => ask({ call: "stats" }) as Promise<Stats>,
-    dispose: () => {
-      worker.terminate();
-      failAll(new PlumeError("disposed", "this model was disposed of"));
-    },
+    dispose: () => end(new PlumeError("disposed", "this model was disposed of")),
   };
 }

@@ -72,7 +72,11 @@ async fn load(
     let mut gpu_unavailable = None;
     #[cfg(feature = "gpu")]
     if device != "cpu" {
-        match GpuBackend::new().await {
+        let opened = match webgpu_is_there() {
+            true => GpuBackend::new().await,
+            false => Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned())),
+        };
+        match opened {
             Ok(backend) => {
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
                 return Ok(PlumeEngine { engine: AnyEngine::Gpu(engine), generation: None, gpu_unavailable });
@@ -83,6 +87,16 @@ async fn load(
     }
     let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
     Ok(PlumeEngine { engine: AnyEngine::Cpu(engine), generation: None, gpu_unavailable })
+}
+
+/// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.
+#[cfg(feature = "gpu")]
+fn webgpu_is_there() -> bool {
+    let global = js_sys::global();
+    let field = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let navigator = field(&global, "navigator");
+    let known = ["Window", "WorkerGlobalScope"].iter().any(|name| !field(&global, name).is_undefined());
+    known && navigator.is_object() && field(&navigator, "gpu").is_object()
 }
 
 async fn open(model: JsValue, signal: Option<AbortSignal>) -> Result<Checkpoint> {

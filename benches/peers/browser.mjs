@@ -1,0 +1,32 @@
+// One page of one Chromium for one engine, with the model at /model.gguf. The peers' packages are installed only here.
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { build } from "../../scripts/build.mjs";
+import { launch } from "../../scripts/chromium.mjs";
+import { serve } from "../../scripts/serve.mjs";
+import { root, setupBrowser } from "../../scripts/setup.mjs";
+
+const here = path.join(root, "benches/peers");
+
+/** Builds Plume, and installs Chromium and the peers where they are missing. */
+export function prepare() {
+  build();
+  setupBrowser();
+  if (!existsSync(path.join(here, "node_modules")))
+    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], { cwd: here, stdio: "inherit" });
+}
+
+/** A page in a fresh profile. */
+export async function openPage(model) {
+  const site = await serve({
+    "/model.gguf": model,
+    "/plume-lm/": path.join(root, "build/plume-lm"),
+    "/wllama/": path.join(here, "node_modules/@wllama/wllama"),
+    "/benches/": path.join(here, "engines"),
+  });
+  const browser = await launch();
+  const page = await browser.newPage();
+  await page.goto(`${site.origin}/benches/blank.html`);
+  return { page, close: async () => (await browser.close(), await site.close()) };
+}

@@ -1,0 +1,38 @@
+// The package in a page, in its worker, on WebGPU (SwiftShader), over HTTP: what the float32 reference writes.
+import assert from "node:assert/strict";
+import path from "node:path";
+import test from "node:test";
+import { launch } from "../../scripts/chromium.mjs";
+import { serve } from "../../scripts/serve.mjs";
+import { root } from "../../scripts/setup.mjs";
+import { checkGreedy, conversations, KINDS } from "../support.mjs";
+
+const site = await serve({
+  "/package/": path.join(root, "build/plume-lm"),
+  "/models/": path.join(root, "www/models"),
+  "/data/": path.join(root, "tests/data"),
+  "/tests/": path.join(root, "tests"),
+});
+const browser = await launch();
+test.after(async () => (await browser.close(), await site.close()));
+
+for (const [kind, { url }] of Object.entries(KINDS))
+  test(`${kind} in Chromium: greedy replies equal the reference's`, async (t) => {
+    const page = await browser.newPage();
+    t.after(() => page.close());
+    await page.goto(`${site.origin}/tests/browser/blank.html`);
+    const { backend, adapter, replies } = await page.evaluate(
+      async ({ url, conversations }) => {
+        const { Plume } = await import("/package/dist/index.js");
+        const { greedyReplies } = await import("/tests/replies.mjs");
+        const lm = await Plume.load(url);
+        const { backend, adapter } = await lm.stats();
+        const replies = await greedyReplies(lm, conversations);
+        lm.dispose();
+        return { backend, adapter, replies };
+      },
+      { url, conversations: conversations(kind) },
+    );
+    assert.equal(backend, "gpu");
+    t.diagnostic(`${adapter}: ${checkGreedy(kind, replies)}`);
+  });

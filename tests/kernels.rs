@@ -1,0 +1,396 @@
+//! Every GPU kernel against its twin of the plain CPU backend, on random inputs, at shapes that fill workgroups and at
+//! shapes that do not. Runs on the adapter that Vulkan gives; `npm test` runs it on each software adapter in turn.
+//!
+//! Bound. Both sides start from the same bits, so what differs is the order of summation: each of n additions rounds by
+//! at most 6e-8 of the partial sum, and errors of random sign add up to about sqrt(n) of that, below 2e-6 for the sums of
+//! some hundred terms here. 5e-6 leaves room; a wrong index, scale or sign is above 1e-2. Attention is a chain of four
+//! sums and an exponential, which a GPU may round by several units in the last place: 2e-5.
+
+#![cfg(feature = "gpu")]
+
+use half::{bf16, f16};
+use plume::{
+    backend::{Backend, Layout, MatrixDescriptor, cpu::CpuBackend, gpu::GpuBackend},
+    model::Config,
+    weights::ElementType,
+};
+use pollster::block_on;
+
+const PRODUCT_BOUND: f64 = 5e-6;
+const ATTENTION_BOUND: f64 = 2e-5;
+
+const ELEMENT_TYPES: [ElementType; 13] = [
+    ElementType::F32,
+    ElementType::F16,
+    ElementType::BF16,
+    ElementType::Q8_0,
+    ElementType::Q4_0,
+    ElementType::Q4_1,
+    ElementType::Q5_0,
+    ElementType::Q5_1,
+    ElementType::Q2K,
+    ElementType::Q3K,
+    ElementType::Q4K,
+    ElementType::Q5K,
+    ElementType::Q6K,
+];
+
+/// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
+fn gpu() -> Option<GpuBackend> {
+    match block_on(GpuBackend::new()) {
+        Ok(backend) => {
+            println!("{}", backend.name());
+            Some(backend)
+        }
+        Err(error) => {
+            let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
+            assert!(!required, "a Vulkan adapter is required here: {error}");
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in [-1, 1).
+    fn signed(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.signed()).collect()
+    }
+
+    /// Random blocks whose weights are finite: any bits, but scales of a size that trained weights have.
+    fn blocks(&mut self, element_type: ElementType, elements: usize) -> Vec<u8> {
+        use ElementType::*;
+        let scales: &[usize] = match element_type {
+            F32 => return self.values(elements).iter().flat_map(|value| value.to_le_bytes()).collect(),
+            F16 => return self.values(elements).iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+            BF16 => {
+                return self.values(elements).iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect();
+            }
+            Q8_0 | Q4_0 | Q5_0 => &[0],
+            Q4_1 | Q5_1 | Q4K | Q5K => &[0, 2],
+            Q2K => &[80, 82],
+            Q3K => &[108],
+            Q6K => &[208],
+        };
+        let blocks = elements / element_type.block_elements();
+        let mut bytes: Vec<u8> = (0..blocks * element_type.block_bytes()).map(|_| self.bits() as u8).collect();
+        for block in bytes.chunks_exact_mut(element_type.block_bytes()) {
+            for offset in scales {
+                let scale = f16::from_f32(self.signed() * 0.01);
+                block[*offset..offset + 2].copy_from_slice(&scale.to_le_bytes());
+            }
+        }
+        bytes
+    }
+}
+
+/// A matrix as a file has it.
+struct Weights {
+    element_type: ElementType,
+    rows: usize,
+    columns: usize,
+    layout: Layout,
+    bytes: Vec<u8>,
+}
+
+impl Weights {
+    fn random(random: &mut Random, element_type: ElementType, rows: usize, columns: usize, layout: Layout) -> Self {
+        Self { element_type, rows, columns, layout, bytes: random.blocks(element_type, rows * columns) }
+    }
+
+    fn exact(values: &[f32], columns: usize) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let rows = values.len() / columns;
+        Self { element_type: ElementType::F32, rows, columns, layout: Layout::RowMajor, bytes }
+    }
+
+    /// Uploads in two uneven pieces, as a stream would.
+    fn upload<B: Backend>(&self, backend: &mut B) -> B::Matrix {
+        let Self { element_type, rows, columns, layout, bytes } = self;
+        let (element_type, rows, columns, layout) = (*element_type, *rows, *columns, *layout);
+        let descriptor = MatrixDescriptor { name: "test".to_owned(), element_type, rows, columns, layout };
+        let mut upload = backend.begin_matrix(&descriptor).unwrap();
+        let (first, rest) = bytes.split_at(rows / 3 * (bytes.len() / rows));
+        backend.upload_rows(&mut upload, first).unwrap();
+        backend.upload_rows(&mut upload, rest).unwrap();
+        backend.finish_matrix(upload).unwrap()
+    }
+}
+
+/// [tokens, width] on the device: the rows of an exact embedding, in order.
+fn activation<B: Backend>(backend: &mut B, values: &[f32], width: usize) -> B::Activation {
+    let table = Weights::exact(values, width).upload(backend);
+    let ids: Vec<u32> = (0..(values.len() / width) as u32).collect();
+    backend.embed(&table, &ids).unwrap()
+}
+
+fn read<B: Backend>(backend: &mut B, activation: &B::Activation) -> Vec<f32> {
+    block_on(backend.read(activation)).unwrap()
+}
+
+/// ||found - expected|| / ||expected|| must be within the bound.
+fn compare(what: &str, found: &[f32], expected: &[f32], bound: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let squares = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let error = squares(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    let norm = squares(&mut expected.iter().map(|value| f64::from(*value)));
+    assert!(error <= bound * norm, "{what}: relative error {:e} over {bound:e}", error / norm);
+}
+
+fn config() -> Config {
+    Config {
+        vocab_size: 1,
+        hidden_size: 1,
+        num_hidden_layers: 2,
+        num_attention_heads: 1,
+        kv_lora_rank: 1,
+        qk_nope_head_dim: 1,
+        qk_rope_head_dim: 2,
+        v_head_dim: 1,
+        intermediate_size: 1,
+        rms_norm_eps: 1e-6,
+        rope_theta: 1e5,
+        max_position_embeddings: 1,
+    }
+}
+
+/// (rows, columns) with columns a whole number of the type's blocks.
+fn shapes(element_type: ElementType) -> Vec<(usize, usize)> {
+    match element_type.block_elements() {
+        1 => vec![(1, 1), (7, 5), (65, 33), (64, 64), (130, 102)],
+        32 => vec![(1, 32), (7, 32), (65, 96), (64, 64), (130, 160)],
+        block => vec![(1, block), (67, block), (130, 2 * block)],
+    }
+}
+
+#[test]
+fn embeddings_are_exact_whole_and_split() {
+    fn run<B: Backend>(backend: &mut B, table: &Weights, ids: &[u32]) -> Vec<f32> {
+        let table = table.upload(backend);
+        let x = backend.embed(&table, ids).unwrap();
+        read(backend, &x)
+    }
+    let Some(mut gpu) = gpu() else { return };
+    let mut split = self::gpu().unwrap();
+    split.limit_bindings(16 << 10);
+    let mut random = Random(1);
+    for element_type in ELEMENT_TYPES {
+        for (rows, columns) in shapes(element_type) {
+            let table = Weights::random(&mut random, element_type, rows, columns, Layout::RowMajor);
+            let ids: Vec<u32> = (0..5).map(|_| (random.bits() % rows as u64) as u32).chain([rows as u32 - 1]).collect();
+            let expected = run(&mut CpuBackend::new(), &table, &ids);
+            let what = format!("{element_type} [{rows}, {columns}]");
+            // The K-quants and Q4_1, Q5_0 and Q5_1 are decoded by the same code for both; F16, Q8_0 and Q4_0 by shaders.
+            compare(&what, &run(&mut gpu, &table, &ids), &expected, 0.0);
+            compare(&format!("{what}, split"), &run(&mut split, &table, &ids), &expected, 0.0);
+        }
+    }
+}
+
+#[test]
+fn an_id_past_the_vocabulary_is_an_error() {
+    let Some(mut gpu) = gpu() else { return };
+    let table = Weights::exact(&[1.0, 2.0], 1).upload(&mut gpu);
+    assert_eq!(gpu.embed(&table, &[2]).err().unwrap().code(), "invalid_request");
+}
+
+#[test]
+fn products_equal_the_cpus_whole_and_split() {
+    fn run<B: Backend>(backend: &mut B, matrix: &Weights, x: &[f32], residual: &[f32]) -> [Vec<f32>; 2] {
+        let matrix_there = matrix.upload(backend);
+        let x = activation(backend, x, matrix.columns);
+        let mut sum = activation(backend, residual, matrix.rows);
+        let product = backend.matmul(&matrix_there, &x).unwrap();
+        backend.matmul_add(&mut sum, &matrix_there, &x).unwrap();
+        [read(backend, &product), read(backend, &sum)]
+    }
+    let Some(mut gpu) = gpu() else { return };
+    let mut split = self::gpu().unwrap();
+    split.limit_bindings(16 << 10);
+    let mut random = Random(2);
+    for element_type in ELEMENT_TYPES {
+        for (rows, columns) in shapes(element_type) {
+            for tokens in [1, 2, 5] {
+                let matrix = Weights::random(&mut random, element_type, rows, columns, Layout::RowMajor);
+                let (x, residual) = (random.values(tokens * columns), random.values(tokens * rows));
+                let expected = run(&mut CpuBackend::new(), &matrix, &x, &residual);
+                for (backend, how) in [(&mut gpu, "whole"), (&mut split, "split")] {
+                    let what = format!("{element_type} [{rows}, {columns}], {tokens} tokens, {how}");
+                    for (found, expected) in run(backend, &matrix, &x, &residual).iter().zip(&expected) {
+                        compare(&what, found, expected, PRODUCT_BOUND);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rms_norm_equals_the_cpus() {
+    fn run<B: Backend>(backend: &mut B, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        let x = activation(backend, x, weight.len());
+        let weight = backend.vector(weight).unwrap();
+        let y = backend.rms_norm(&x, &weight, &config()).unwrap();
+        let last = backend.last_row(&y).unwrap();
+        [read(backend, &y), read(backend, &last)].concat()
+    }
+    let Some(mut gpu) = gpu() else { return };
+    let mut random = Random(3);
+    for (tokens, width) in [(1, 1), (3, 7), (2, 64), (5, 333), (1, 2048)] {
+        let (x, weight) = (random.values(tokens * width), random.values(width));
+        let expected = run(&mut CpuBackend::new(), &x, &weight);
+        compare(&format!("[{tokens}, {width}]"), &run(&mut gpu, &x, &weight), &expected, PRODUCT_BOUND);
+    }
+    // An all-zero row is normed by eps alone and stays zero.
+    assert_eq!(run(&mut gpu, &[0.0; 5], &[1.0; 5]), [0.0; 10]);
+}
+
+#[test]
+fn the_sparse_feed_forward_equals_the_cpus_at_every_density() {
+    struct Case {
+        up: Weights,
+        down: Weights,
+        x: Vec<f32>,
+        residual: Vec<f32>,
+    }
+    fn run<B: Backend>(backend: &mut B, case: &Case) -> (Vec<f32>, Vec<f32>) {
+        let (up, down) = (case.up.upload(backend), case.down.upload(backend));
+        let x = activation(backend, &case.x, case.up.columns);
+        let mut residual = activation(backend, &case.residual, case.down.rows);
+        let active = backend.relu_squared(0, &up, &x).unwrap();
+        backend.sparse_matmul_add(&mut residual, &down, &active).unwrap();
+        (read(backend, &residual), block_on(backend.density()).unwrap())
+    }
+    let Some(mut gpu) = gpu() else { return };
+    let mut random = Random(4);
+    for element_type in ELEMENT_TYPES {
+        let block = element_type.block_elements();
+        let neuron_counts = if block == 1 { vec![1, 63, 130] } else { vec![block, 3 * block] };
+        for neurons in neuron_counts {
+            for (tokens, hidden, density) in [(1, 1, 1.0), (1, 37, 0.1), (3, 70, 0.5), (2, 264, 0.0), (1, 64, 0.9)] {
+                // With x > 0 the sign of a row decides whether its neuron is active, so that the density is known.
+                let mut active = 0;
+                let mut row = |_| {
+                    let on = f64::from(random.signed() * 0.5 + 0.5) < density;
+                    active += usize::from(on);
+                    let sign = if on { 1.0 } else { -1.0 };
+                    random.values(3).into_iter().map(move |value| (value.abs() + 0.1) * sign)
+                };
+                let up: Vec<f32> = (0..neurons).flat_map(&mut row).collect();
+                let case = Case {
+                    up: Weights::exact(&up, 3),
+                    down: Weights::random(&mut random, element_type, hidden, neurons, Layout::NeuronMajor),
+                    x: random.values(tokens * 3).iter().map(|value| value.abs() + 0.1).collect(),
+                    residual: random.values(tokens * hidden),
+                };
+                let what = format!("{element_type}, {tokens} tokens, [{hidden}, {neurons}], {active} active");
+                let (expected, expected_density) = run(&mut CpuBackend::new(), &case);
+                let (found, found_density) = run(&mut gpu, &case);
+                compare(&what, &found, &expected, PRODUCT_BOUND);
+                assert_eq!(found_density, expected_density, "{what}");
+                assert_eq!(found_density, [active as f32 / neurons as f32], "{what}");
+            }
+        }
+    }
+}
+
+/// Keys and values of one layer, then queries against them.
+struct Attention {
+    config: Config,
+    kv_b: Weights,
+    weight: Vec<f32>,
+    capacity: usize,
+    /// Entries are appended in pieces that end at these lengths; queries are those of the last piece.
+    pieces: Vec<std::ops::Range<usize>>,
+    compressed: Vec<f32>,
+    q: Vec<f32>,
+}
+
+impl Attention {
+    fn run<B: Backend>(&self, backend: &mut B) -> Vec<f32> {
+        let config = &self.config;
+        let layer = 1;
+        let kv_b = self.kv_b.upload(backend);
+        let weight = backend.vector(&self.weight).unwrap();
+        let mut cache = backend.create_cache(config, self.capacity).unwrap();
+        let mut taken = 0;
+        for piece in &self.pieces {
+            let length = piece.len() * config.cache_width();
+            let compressed = activation(backend, &self.compressed[taken..taken + length], config.cache_width());
+            taken += length;
+            backend.append_to_cache(&mut cache, layer, &compressed, &weight, piece.start, config).unwrap();
+        }
+        let position = self.pieces.last().unwrap().start;
+        let mut q = activation(backend, &self.q, config.num_attention_heads * config.qk_head_dim());
+        backend.rope_query(&mut q, position, config).unwrap();
+        let o = backend.latent_attention(&q, &kv_b, &cache, layer, position, config).unwrap();
+        [read(backend, &q), read(backend, &o)].concat()
+    }
+}
+
+#[test]
+fn latent_attention_equals_the_cpus() {
+    let Some(mut gpu) = gpu() else { return };
+    let mut random = Random(5);
+    let dimensions = [
+        // heads, nope, rope, v, rank
+        (1, 1, 2, 1, 1),
+        (3, 5, 6, 7, 9),
+        (2, 12, 8, 20, 130),
+        (8, 32, 16, 32, 64),
+    ];
+    let contexts: [&[std::ops::Range<usize>]; 5] =
+        [&[0..1], &[0..5], &[0..64, 64..65], &[0..70, 70..133], &[4000..4001, 4001..4004]];
+    for (heads, nope, rope, v, rank) in dimensions {
+        let config = Config {
+            num_attention_heads: heads,
+            qk_nope_head_dim: nope,
+            qk_rope_head_dim: rope,
+            v_head_dim: v,
+            kv_lora_rank: rank,
+            ..config()
+        };
+        let types = [ElementType::F32, ElementType::F16, ElementType::Q8_0, ElementType::Q4_0];
+        for element_type in types.into_iter().filter(|kind| rank % kind.block_elements() == 0) {
+            for pieces in contexts {
+                let entries: usize = pieces.iter().map(std::ops::Range::len).sum();
+                let queries = pieces.last().unwrap().len();
+                let case = Attention {
+                    kv_b: Weights::random(&mut random, element_type, heads * (nope + v), rank, Layout::RowMajor),
+                    weight: random.values(rank),
+                    capacity: pieces.last().unwrap().end,
+                    pieces: pieces.to_vec(),
+                    compressed: random.values(entries * config.cache_width()),
+                    q: random.values(queries * heads * config.qk_head_dim()),
+                    config: config.clone(),
+                };
+                let what = format!("{element_type}, {heads} heads, {nope}+{rope}, {v}, {rank}, {pieces:?}");
+                compare(&what, &case.run(&mut gpu), &case.run(&mut CpuBackend::new()), ATTENTION_BOUND);
+            }
+        }
+    }
+}
+
+#[test]
+fn entries_past_the_context_are_refused() {
+    let Some(mut gpu) = gpu() else { return };
+    let mut cache = gpu.create_cache(&config(), 2).unwrap();
+    let compressed = activation(&mut gpu, &[1.0; 9], 3);
+    let weight = gpu.vector(&[1.0]).unwrap();
+    let refused = gpu.append_to_cache(&mut cache, 0, &compressed, &weight, 0, &config());
+    assert_eq!(refused.unwrap_err().code(), "context_full");
+}

@@ -1,0 +1,205 @@
+// What a program that imports the package relies on: streaming, stopping, limits, the cache, errors.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
+import { gguf } from "../support.mjs";
+
+const story = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+const lm = await Plume.load(undefined, { device: "cpu" });
+test.after(() => lm.dispose());
+
+const create = (request, options) =>
+  lm.chat.completions.create({ messages: story, temperature: 0, ...request }, options);
+const text = async (request) => (await create(request)).choices[0].message.content;
+const rejects = (promise, code, pattern = /./) =>
+  assert.rejects(promise, (error) => {
+    assert.ok(error instanceof PlumeError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, pattern);
+    return true;
+  });
+
+async function collect(stream) {
+  const parts = [];
+  for await (const part of stream) parts.push(part);
+  return parts;
+}
+
+test("a streamed reply is the whole reply, in the shape of OpenAI's chunks", async () => {
+  const parts = await collect(await create({ stream: true }));
+  const whole = await create({});
+  assert.equal(parts.map((part) => part.choices[0].delta.content ?? "").join(""), whole.choices[0].message.content);
+  assert.ok(parts.length > 20, `${parts.length} parts`);
+  assert.equal(parts[0].choices[0].delta.role, "assistant");
+  assert.equal(new Set(parts.map((part) => part.id)).size, 1);
+  assert.ok(parts.every((part) => part.object === "chat.completion.chunk"));
+  const reasons = parts.map((part) => part.choices[0].finish_reason);
+  assert.deepEqual([reasons.at(-1), new Set(reasons.slice(0, -1))], ["stop", new Set([null])]);
+  assert.equal(whole.object, "chat.completion");
+  assert.equal(whole.usage.total_tokens, whole.usage.prompt_tokens + whole.usage.completion_tokens);
+});
+
+test("max_tokens ends a reply with the reason length", async () => {
+  const reply = await create({ max_tokens: 5 });
+  assert.equal(reply.usage.completion_tokens, 5);
+  assert.equal(reply.choices[0].finish_reason, "length");
+  assert.ok((await text({})).startsWith(reply.choices[0].message.content));
+});
+
+test("limits beyond any model are no limits", async () => {
+  assert.equal(await text({ max_tokens: 2 ** 50, top_k: 2 ** 40 }), await text({}));
+});
+
+test("stop strings end a reply before they show", async () => {
+  const whole = await text({});
+  const stop = whole.slice(40, 52);
+  const reply = await create({ stop: ["never written", stop] });
+  assert.equal(reply.choices[0].message.content, whole.slice(0, whole.indexOf(stop)));
+  assert.equal(reply.choices[0].finish_reason, "stop");
+  assert.equal(await text({ stop }), whole.slice(0, whole.indexOf(stop)));
+});
+
+test("the same seed writes the same text, another seed another", async () => {
+  const sampled = (seed) =>
+    text({ temperature: 1, top_k: 40, top_p: 0.95, min_p: 0.01, repetition_penalty: 1.05, seed });
+  const [first, again, other] = [await sampled(7), await sampled(7), await sampled(8)];
+  assert.equal(first, again);
+  assert.notEqual(first, other);
+});
+
+test("a second turn computes only what is new", async () => {
+  const first = await create({});
+  const messages = [...story, first.choices[0].message, { role: "user", content: "What was the fox's name?" }];
+  const { usage } = await create({ messages });
+  const cached = usage.prompt_tokens_details.cached_tokens;
+  // The last token of a reply, its end marker, is drawn but never run.
+  assert.ok(cached >= first.usage.total_tokens - 1, `${cached} of ${usage.prompt_tokens} tokens were cached`);
+  assert.ok(cached < usage.prompt_tokens);
+});
+
+test("an aborted reply stops, and the next one is right", async () => {
+  const expected = await text({});
+  const abort = new AbortController();
+  const stream = await create({ stream: true }, { signal: abort.signal });
+  let seen = 0;
+  const reading = (async () => {
+    for await (const _ of stream) if (++seen === 4) abort.abort();
+  })();
+  await rejects(reading, "aborted");
+  await assert.rejects(reading, { name: "AbortError" });
+  assert.equal(seen, 4);
+  assert.equal(await text({}), expected);
+  await rejects(create({}, { signal: AbortSignal.abort() }), "aborted");
+});
+
+test("a reader that leaves early frees the model for the next", async () => {
+  for await (const _ of await create({ stream: true })) break;
+  assert.ok((await text({ max_tokens: 3 })).length > 0);
+});
+
+test("replies asked for at once come one after the other, each right", async () => {
+  const messages = [{ role: "user", content: "What is the capital of Japan?" }];
+  const alone = [await text({}), await text({ messages })];
+  assert.deepEqual(await Promise.all([text({}), text({ messages })]), alone);
+});
+
+test("statistics can be read while a reply is under way", async () => {
+  let stats;
+  for await (const _ of await create({ stream: true, max_tokens: 8 })) stats = await lm.stats();
+  assert.equal(stats.density.length, 4);
+  assert.ok(stats.density.every((share) => share > 0 && share < 1));
+  assert.ok(stats.tokens_per_second > 0 && stats.time_to_first_token_ms > 0);
+  // 4 layers of 64 + 16 values in 4 bytes for each token.
+  assert.equal(stats.cache_bytes % (4 * 80 * 4), 0);
+  assert.equal(stats.context_length, 512);
+});
+
+test("a conversation longer than the context is refused and loses nothing", async () => {
+  const messages = [{ role: "user", content: "word ".repeat(600) }];
+  await rejects(create({ messages }), "context_full", /\d+ tokens .* 512/);
+  assert.ok((await text({})).includes("Pip"));
+});
+
+test("a reply ends where the context does", async () => {
+  const filled = (words) => [{ role: "user", content: `${"word ".repeat(words)}${story[0].content}` }];
+  const { prompt_tokens } = (await create({ messages: filled(100), max_tokens: 1 })).usage;
+  const perWord = (prompt_tokens - (await create({ max_tokens: 1 })).usage.prompt_tokens) / 100;
+  const messages = filled(100 + Math.floor((505 - prompt_tokens) / perWord));
+  const { usage, choices } = await create({ messages });
+  assert.ok(usage.prompt_tokens > 490 && usage.completion_tokens > 5, JSON.stringify(usage));
+  assert.equal(choices[0].finish_reason, "length");
+  assert.equal(usage.total_tokens, 512);
+});
+
+test("requests that cannot be served are refused by field", async () => {
+  for (const [request, pattern] of [
+    [{ tools: [] }, /tools is not supported/],
+    [{ n: 2 }, /n is not supported/],
+    [{ messages: undefined }, /messages/],
+    [{ messages: [] }, /messages is empty/],
+    [{ messages: [{ role: "user", content: [{ type: "text", text: "hi" }] }] }, /messages\[0\]\.content/],
+    [{ messages: [{ role: 3, content: "hi" }] }, /messages\[0\]\.role/],
+    [{ messages: [null] }, /messages\[0\]/],
+    [{ temperature: -1 }, /temperature is -1/],
+    [{ temperature: NaN }, /temperature/],
+    [{ temperature: "warm" }, /temperature/],
+    [{ top_p: 0 }, /top_p/],
+    [{ top_p: 1.5 }, /top_p is 1.5/],
+    [{ min_p: 2 }, /min_p is 2/],
+    [{ top_k: 1.5 }, /top_k is 1.5/],
+    [{ max_tokens: 0 }, /max_tokens is 0/],
+    [{ max_tokens: -3 }, /max_tokens is -3/],
+    [{ seed: -1 }, /seed is -1/],
+    [{ stop: [""] }, /stop/],
+    [{ stop: [7] }, /stop/],
+    [{ repetition_penalty: 0 }, /repetition_penalty/],
+  ])
+    await rejects(create(request), "invalid_request", pattern);
+  await rejects(lm.chat.completions.create(undefined), "invalid_request", /request/);
+  assert.ok((await text({ max_tokens: 3 })).length > 0);
+});
+
+test("loading reports bytes up to the total, then that it is ready", async () => {
+  const seen = [];
+  const other = await Plume.load(gguf("Q8_0"), { device: "cpu", onProgress: (progress) => seen.push(progress) });
+  other.dispose();
+  assert.ok(seen.length > 10);
+  for (const [index, { loaded, total, phase }] of seen.entries()) {
+    assert.equal(phase, index === seen.length - 1 ? "ready" : "download");
+    assert.ok(loaded >= (seen[index - 1]?.loaded ?? 0) && loaded <= total);
+    assert.equal(total, seen[0].total);
+  }
+  assert.equal(seen.at(-1).loaded, seen.at(-1).total);
+});
+
+test("a load can be aborted on its way", async () => {
+  const abort = new AbortController();
+  const load = Plume.load(undefined, {
+    device: "cpu",
+    signal: abort.signal,
+    onProgress: ({ loaded, total }) => loaded > total / 2 && abort.abort(),
+  });
+  await rejects(load, "aborted");
+  await rejects(Plume.load(undefined, { signal: AbortSignal.abort() }), "aborted");
+});
+
+test("a listener that throws does not break a load", async () => {
+  const other = await Plume.load(gguf("Q4_0"), {
+    device: "cpu",
+    onProgress: () => {
+      throw new Error("from the listener");
+    },
+  });
+  other.dispose();
+});
+
+test("a model that was disposed of says so", async () => {
+  const other = await Plume.load(gguf("Q4_0"), { device: "cpu" });
+  const stream = await other.chat.completions.create({ messages: story, stream: true });
+  const reading = collect(stream);
+  other.dispose();
+  other.dispose();
+  await rejects(reading, "disposed");
+  await rejects(other.chat.completions.create({ messages: story }), "disposed");
+  await rejects(other.stats(), "disposed");
+});
