@@ -11,7 +11,7 @@ const goldens = JSON.parse(readFileSync(path.join(root, "www/models/plm-tiny/gol
 /** Runs in the page: the greedy reply to each question, in the parts that came, one a token. */
 async function replies({ engine, questions }) {
   const { load } = await import(`/benches/${engine}.mjs`);
-  const { stream } = await load("/model.gguf");
+  const { stream } = await load("/model.gguf", "gpu");
   const replies = [];
   for (const content of questions) {
     let text = "";
@@ -43,9 +43,12 @@ export async function run() {
       same_first_token: count((a, b) => a.first === b.first),
       same_reply: count((a, b) => a.text === b.text),
     });
-    for (const [index, { text }] of found.plume.entries())
-      if (text !== found.wllama[index].text)
-        console.log(`${kind}, ${questions[index]}\n  plume:  ${text}\n  wllama: ${found.wllama[index].text}`);
+    for (const [index, question] of questions.entries()) {
+      const [ours, theirs] = [found.plume[index].text, found.wllama[index].text].map((text) => text.split(" "));
+      const at = ours.findIndex((word, index) => word !== theirs[index]);
+      const near = (words) => words.slice(Math.max(at - 3, 0), at + 4).join(" ");
+      if (at >= 0) console.log(`${kind}, ${question}\n  word ${at}: plume "${near(ours)}", wllama "${near(theirs)}"`);
+    }
   }
   console.table(rows);
   return { suite: "agreement", model: "plm-tiny", rows };

@@ -1,4 +1,5 @@
-// Plume and wllama on the same GGUF in the same Chromium, in alternating runs, each in a fresh profile.
+// Plume (on the GPU, and on its plain CPU backend) and wllama on the same GGUF in the same Chromium, in alternating runs,
+// each in a fresh profile.
 // Prefill: prompt tokens over the time to the first token. Decode: later tokens over the time from the first to the last.
 import path from "node:path";
 import { root } from "../../scripts/setup.mjs";
@@ -13,10 +14,10 @@ const prompts = {
 };
 
 /** Runs in the page: loads the model with one engine and answers both prompts. */
-async function measure({ engine, prompts }) {
+async function measure({ engine, device, prompts }) {
   const { load } = await import(`/benches/${engine}.mjs`);
   const started = performance.now();
-  const { stream, adapter, countTokens } = await load("/model.gguf");
+  const { stream, adapter, countTokens } = await load("/model.gguf", device);
   const load_ms = performance.now() - started;
   const ask = async (content, max_tokens) => {
     const asked = performance.now();
@@ -37,33 +38,43 @@ async function measure({ engine, prompts }) {
   };
 }
 
+/** What is measured, by its name in the results. */
+const contenders = {
+  plume: { engine: "plume", device: "gpu" },
+  plume_cpu: { engine: "plume", device: "cpu" },
+  wllama: { engine: "wllama" },
+};
+
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 export async function run({ runs = "3", model = path.join(root, "tests/data/plm-tiny-Q8_0.gguf") }) {
   prepare();
-  const results = { plume: [], wllama: [] };
+  const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (let index = 0; index < Number(runs); index++)
-    for (const engine of Object.keys(results)) {
+    for (const [name, contender] of Object.entries(contenders)) {
       const { page, close } = await openPage(path.resolve(model));
-      results[engine].push(await page.evaluate(measure, { engine, prompts }).finally(close));
-      console.log(`run ${index + 1}: ${engine} ${JSON.stringify(results[engine].at(-1))}`);
+      results[name].push(await page.evaluate(measure, { ...contender, prompts }).finally(close));
+      console.log(`run ${index + 1}: ${name} ${JSON.stringify(results[name].at(-1))}`);
     }
 
-  // Both are given the same prompt and have the same tokenizer, so one count serves both.
+  // All are given the same prompt and have the same tokenizer, so one count serves all.
   const { prefill_tokens } = results.plume[0];
-  const summary = (engine) => ({
-    decode_tps: median(results[engine].map((r) => r.decode_tps)),
-    prefill_tps: prefill_tokens / (median(results[engine].map((r) => r.prefill_ms)) / 1000),
-    load_ms: median(results[engine].map((r) => r.load_ms)),
-    adapter: results[engine][0].adapter,
-  });
-  const result = { suite: "peers", model: path.basename(model), plume: summary("plume"), wllama: summary("wllama") };
+  const summary = ([name, runs]) => [
+    name,
+    {
+      decode_tps: median(runs.map((r) => r.decode_tps)),
+      prefill_tps: prefill_tokens / (median(runs.map((r) => r.prefill_ms)) / 1000),
+      load_ms: median(runs.map((r) => r.load_ms)),
+      adapter: runs[0].adapter,
+    },
+  ];
+  const summaries = Object.fromEntries(Object.entries(results).map(summary));
   const row = (key) => ({
-    plume: result.plume[key].toFixed(1),
-    wllama: result.wllama[key].toFixed(1),
-    "plume / wllama": (result.plume[key] / result.wllama[key]).toFixed(2),
+    ...Object.fromEntries(Object.keys(contenders).map((name) => [name, summaries[name][key].toFixed(1)])),
+    "plume / wllama": (summaries.plume[key] / summaries.wllama[key]).toFixed(2),
+    "plume_cpu / wllama": (summaries.plume_cpu[key] / summaries.wllama[key]).toFixed(2),
   });
   console.table(Object.fromEntries(["decode_tps", "prefill_tps", "load_ms"].map((key) => [key, row(key)])));
-  console.log(`plume on ${result.plume.adapter}; wllama on ${result.wllama.adapter}`);
-  return result;
+  for (const [name, { adapter }] of Object.entries(summaries)) console.log(`${name} ran on ${adapter}`);
+  return { suite: "peers", model: path.basename(model), ...summaries };
 }

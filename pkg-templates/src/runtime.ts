@@ -49,25 +49,32 @@ export async function loadHere(
     await init({ module_or_path: wasm });
     const report = (loaded: number, total: number) => onProgress?.({ phase: "download", loaded, total });
     const source = model instanceof URL ? model.href : model;
-    const engine = await loadEngine(source, device, report, signal ?? null);
-    return new LocalRuntime(engine, await adapterName());
+    const adapter = device === "cpu" ? undefined : await findAdapter();
+    // Shaders that a processor has to emulate are many times slower than the CPU backend.
+    const emulated = device === "auto" && adapter?.software === true;
+    const engine = await loadEngine(source, emulated ? "cpu" : device, report, signal ?? null);
+    return new LocalRuntime(engine, {
+      ...(adapter && { adapter: adapter.name }),
+      ...(emulated && { gpu_unavailable: `WebGPU has only a software adapter here, ${adapter.name}, which is slower` }),
+    });
   } catch (thrown) {
     throw PlumeError.from(thrown);
   }
 }
 
 /** What the browser tells of the adapter that the core asks for too; the core's library drops most of it. */
-async function adapterName(): Promise<string | undefined> {
+async function findAdapter(): Promise<{ name: string; software: boolean } | undefined> {
   interface Adapter {
-    info: { vendor: string; architecture: string; description: string };
+    info: { vendor: string; architecture: string; description: string; isFallbackAdapter?: boolean };
   }
   const { gpu } = (globalThis.navigator ?? {}) as {
     gpu?: { requestAdapter(options: object): Promise<Adapter | null> };
   };
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (!adapter) return undefined;
-  const { vendor, architecture, description } = adapter.info;
-  return description || [vendor, architecture].filter(Boolean).join(" ") || undefined;
+  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
+  return { name, software: isFallbackAdapter === true };
 }
 
 class LocalRuntime implements Runtime {
@@ -76,7 +83,8 @@ class LocalRuntime implements Runtime {
 
   constructor(
     private readonly engine: PlumeEngine,
-    private readonly adapter: string | undefined,
+    /** What the core cannot know. */
+    private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
   ) {}
 
   begin(request: CoreRequest): Promise<void> {
@@ -93,7 +101,9 @@ class LocalRuntime implements Runtime {
   stats(): Promise<Stats> {
     return this.call(async () => {
       const stats = (await this.engine.stats()) as Stats;
-      if (stats.backend === "gpu" && this.adapter) stats.adapter = `WebGPU: ${this.adapter}`;
+      const { adapter, gpu_unavailable } = this.found;
+      if (stats.backend === "gpu" && adapter) stats.adapter = `WebGPU: ${adapter}`;
+      if (gpu_unavailable) stats.gpu_unavailable = gpu_unavailable;
       return stats;
     });
   }

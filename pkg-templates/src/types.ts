@@ -75,7 +75,7 @@ export type ModelSource = string | URL | Blob | File[];
 export interface LoadOptions {
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
-  /** "auto", the default, takes the GPU where there is one. */
+  /** "auto", the default, takes the GPU where there is one, and the CPU where WebGPU is missing or only emulated. */
   device?: "auto" | "gpu" | "cpu";
 }
 

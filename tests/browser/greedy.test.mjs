@@ -5,7 +5,7 @@ import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
-import { checkGreedy, conversations, KINDS } from "../support.mjs";
+import { checkGreedy, KINDS, share } from "../support.mjs";
 
 const site = await serve({
   "/package/": path.join(root, "build/plume-lm"),
@@ -25,14 +25,14 @@ for (const [kind, { url }] of Object.entries(KINDS))
       async ({ url, conversations }) => {
         const { Plume } = await import("/package/dist/index.js");
         const { greedyReplies } = await import("/tests/replies.mjs");
-        const lm = await Plume.load(url);
+        const lm = await Plume.load(url, { device: "gpu" });
         const { backend, adapter } = await lm.stats();
         const replies = await greedyReplies(lm, conversations);
         lm.dispose();
         return { backend, adapter, replies };
       },
-      { url, conversations: conversations(kind) },
+      { url, conversations: share(kind) },
     );
     assert.equal(backend, "gpu");
-    t.diagnostic(`${adapter}: ${checkGreedy(kind, replies)}`);
+    t.diagnostic(`${adapter}: ${checkGreedy(kind, share(kind), replies)}`);
   });

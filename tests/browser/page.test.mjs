@@ -14,8 +14,8 @@ test.after(async () => (await Promise.all(Object.values(browsers).map((b) => b.c
 const story = "Tell me a story about a brave fox named Pip.";
 const golden = conversations("BF16").find(({ turns }) => turns[0] === story).steps[0].text;
 
-/** The page with plm-tiny loaded. What it logs as an error, or asks of another origin, fails the test. */
-async function open(t, browser = browsers.gpu) {
+/** The page with plm-tiny loaded, on the GPU unless `query` says otherwise. What it logs as an error, or asks of another origin, fails the test. */
+async function open(t, { browser = browsers.gpu, query = "?device=gpu" } = {}) {
   const context = await browser.newContext();
   const page = await context.newPage();
   const problems = [];
@@ -41,7 +41,7 @@ async function open(t, browser = browsers.gpu) {
       );
     });
   });
-  await page.goto(site.origin);
+  await page.goto(`${site.origin}/${query}`);
   await page.locator("#send:enabled").waitFor();
   return { page, allow: (pattern) => expected.push(pattern) };
 }
@@ -62,7 +62,7 @@ const finished = (page) => page.locator("#send:enabled").waitFor();
 
 test("a visitor loads the page, asks for a story, and reads it as it is written", async (t) => {
   const { page } = await open(t);
-  assert.match(await page.locator("#adapter").textContent(), /WebGPU: .*SwiftShader/);
+  assert.match(await page.locator("#adapter").textContent(), /^WebGPU: .*swiftshader/i);
   assert.equal(await page.locator("#notice").isVisible(), false);
   const progress = await page.evaluate(() => window.seen);
   assert.ok(
@@ -114,13 +114,19 @@ test("a reply can be stopped; what was written stays, and the next one is right"
 });
 
 test("without WebGPU the page says so and runs on the CPU", async (t) => {
-  const { page } = await open(t, browsers.cpu);
-  assert.match(await page.locator("#notice").textContent(), /WebGPU cannot be used here.* CPU/);
+  const { page } = await open(t, { browser: browsers.cpu, query: "" });
+  assert.match(await page.locator("#notice").textContent(), /runs on the CPU.*no navigator\.gpu/);
   assert.equal(await page.locator("#adapter").textContent(), "CPU");
   await setTemperature(page, "0");
   await ask(page, story);
   await finished(page);
   assert.equal(await replies(page).textContent(), golden);
+});
+
+test("where WebGPU is only emulated the page takes the CPU and says so", async (t) => {
+  const { page } = await open(t, { query: "" });
+  assert.match(await page.locator("#notice").textContent(), /runs on the CPU.*software adapter/);
+  assert.equal(await page.locator("#adapter").textContent(), "CPU");
 });
 
 test("a model that cannot be loaded is explained, the old one stays, and a good one loads afterwards", async (t) => {

@@ -172,6 +172,14 @@ test("loading reports bytes up to the total, then that it is ready", async () =>
   assert.equal(seen.at(-1).loaded, seen.at(-1).total);
 });
 
+test("a software adapter is not taken unless it is asked for", async () => {
+  const other = await Plume.load(gguf("Q4_0"));
+  const { backend, gpu_unavailable } = await other.stats();
+  other.dispose();
+  assert.equal(backend, "cpu");
+  assert.match(gpu_unavailable, /software adapter.*SwiftShader/);
+});
+
 test("a load can be aborted on its way", async () => {
   const abort = new AbortController();
   const load = Plume.load(undefined, {

@@ -113,7 +113,7 @@ async function showStats(): Promise<void> {
   const stats = await lm.stats();
   page.adapter.textContent = stats.adapter;
   page.notice.hidden = stats.gpu_unavailable === undefined;
-  page.notice.textContent = `WebGPU cannot be used here, so the model runs on the CPU, which is slower. ${stats.gpu_unavailable ?? ""}`;
+  page.notice.textContent = `The model runs on the CPU, without a GPU's speed: ${stats.gpu_unavailable ?? ""}.`;
   const { tokens_per_second: speed, time_to_first_token_ms: first } = stats;
   page.speed.textContent =
     speed === undefined ? "" : `${speed.toFixed(1)} tokens/s, first after ${first?.toFixed(0)} ms`;

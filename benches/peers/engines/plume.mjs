@@ -1,8 +1,9 @@
-// Plume as the benches drive it: in its worker, on the adapter that the browser gives.
+// Plume as the benches drive it, in its worker.
 import { Plume } from "/plume-lm/dist/index.js";
 
-export async function load(model) {
-  const lm = await Plume.load(model);
+/** `device` is "gpu" or "cpu". */
+export async function load(model, device) {
+  const lm = await Plume.load(model, { device });
   const { adapter } = await lm.stats();
   const stream = (messages, max_tokens) =>
     lm.chat.completions.create({ messages, temperature: 0, max_tokens, stream: true });
