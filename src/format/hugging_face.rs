@@ -101,7 +101,9 @@ fn config(json: &Map<String, Value>) -> Result<Config> {
     let integer = |key: &str| {
         let value = value(key)?;
         let integer = value.as_u64().and_then(|integer| usize::try_from(integer).ok());
-        integer.ok_or_else(|| Error::Malformed(format!("{CONFIG}: {key} is {value}; expected a whole number up to {}", usize::MAX)))
+        integer.ok_or_else(|| {
+            Error::Malformed(format!("{CONFIG}: {key} is {value}; expected a whole number up to {}", usize::MAX))
+        })
     };
     let float = |key: &str| {
         let value = value(key)?;

@@ -56,10 +56,10 @@ impl Device {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance
-            .request_adapter(&options)
-            .await
-            .map_err(|error| Error::NoWebGpu(format!("no adapter was found: {error}")))?;
+        // wgpu's own message lists the graphics systems that were not compiled in, which helps nobody.
+        let adapter = instance.request_adapter(&options).await.map_err(|_| {
+            Error::NoWebGpu("no adapter was found; there is no GPU driver, or the browser keeps WebGPU off".to_owned())
+        })?;
         let info = adapter.get_info();
         let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
         let (device, queue) = adapter
@@ -84,7 +84,7 @@ impl Device {
         });
         // Browsers may keep the adapter's name to themselves.
         let described = [&info.name, &info.driver].into_iter().find(|text| !text.is_empty()).cloned();
-        let binding_limit = u64::from(device.limits().max_storage_buffer_binding_size as u32);
+        let binding_limit = device.limits().max_storage_buffer_binding_size;
         Ok(Self {
             name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
             device,
