@@ -1,40 +1,28 @@
-// The non-zeros of relu(x)^2 as a list: for each token, in ascending order, (neuron, value), and their number.
-// x [tokens, neurons]; indices and values [tokens, neurons], of which counts[t] are written.
-// One workgroup of 64: one token; each invocation a run of neurons. No atomics, so the order, and with it every sum over
-// the list, is the same each time. Dispatch (1, 1, tokens).
+// The non-zeros of relu(x)^2 as lists: rows that are not zero, in ascending order within each tile of 64, with their number,
+// in the form that matvec.wgsl has for one token. x [tokens, neurons]; indices and values [tokens, tiles, 64], of which
+// counts [tokens, tiles] are written. One invocation: one tile. Dispatch (tiles / 64, 1, tokens), rounded up.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> indices: array<u32>;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> counts: array<u32>;
 struct Params { neurons: u32 }
-@group(0) @binding(4) var<uniform> params: Params;
-var<workgroup> found: array<u32, 64>;
+@group(0) @binding(9) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let start = group.z * params.neurons;
-    let run = (params.neurons + 63u) / 64u;
-    let first = lane * run;
-    let end = min(first + run, params.neurons);
-    var count = 0u;
-    for (var i = first; i < end; i++) {
-        count += u32(!(x[start + i] <= 0.0)); // NaN counts, so that it is seen and not lost.
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let tiles = (params.neurons + 63u) / 64u;
+    if (id.x >= tiles) {
+        return;
     }
-    found[lane] = count;
-    workgroupBarrier();
-    var to = start;
-    for (var i = 0u; i < lane; i++) {
-        to += found[i];
-    }
-    for (var i = first; i < end; i++) {
-        let value = x[start + i];
-        if (!(value <= 0.0)) {
+    let tile = id.z * tiles + id.x;
+    var to = tile * 64u;
+    for (var i = id.x * 64u; i < min(id.x * 64u + 64u, params.neurons); i++) {
+        let value = x[id.z * params.neurons + i];
+        if (!(value <= 0.0)) { // NaN counts, so that it is seen and not lost.
             indices[to] = i;
             values[to] = value * value;
             to++;
         }
     }
-    if (lane == 63u) {
-        counts[group.z] = to - start;
-    }
+    counts[tile] = to - tile * 64u;
 }

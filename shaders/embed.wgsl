@@ -5,7 +5,7 @@
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 struct Params { rows: u32, columns: u32, first_row: u32 }
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(9) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -1,64 +1,88 @@
-// score_s = (qa[t, h] . c_s + q_pe[t, h] . k_pe_s) * scale for s <= position + t; z[t, h] = sum_s softmax(score)_s c_s
-// cache [capacity, rank + rope] of one layer holds (c_s, k_pe_s); qa and z [tokens, heads, rank];
-// q [tokens, heads, nope + rope]. One workgroup of 64: one head of one token, over the context in tiles of 64 with an
-// online softmax. Dispatch (heads, 1, tokens).
-@group(0) @binding(0) var<storage, read> qa: array<f32>;
-@group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> cache: array<f32>;
-@group(0) @binding(3) var<storage, read_write> z: array<f32>;
-struct Params { heads: u32, nope: u32, rope: u32, rank: u32, position: u32, scale: f32 }
-@group(0) @binding(4) var<uniform> params: Params;
-var<workgroup> scores: array<f32, 64>;
+// One part of the context of one token, for some heads: m = max_s score_s, l = sum_s exp(score_s - m) and
+// z = sum_s exp(score_s - m) c_s, over entries s of the part with s <= position + t; expand_value.wgsl puts parts together.
+// score_s = latent_query . entry_s, which append_and_absorb.wgsl has scaled.
+// latent_query [tokens, heads, entry]; cache [capacity, entry] of one layer, its first `latent` values the latent c; both
+// padded to multiples of 4, widths in units of 4. z [tokens, heads, parts, latent]; sums [tokens, heads, parts], (m, l).
+// One workgroup of 256: one part and `together` heads, 32 entries at a time with an online softmax. Each invocation has one
+// of 32 x 8 scores, then up to four of the together x latent values of z (together is chosen so that four suffice).
+// Dispatch (parts, heads / together, tokens), rounded up.
+@group(0) @binding(0) var<uniform> state: State;
+@group(0) @binding(1) var<storage, read> latent_query: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> cache: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> z: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec2<f32>>;
+struct State { token: u32, position: u32 }
+struct Params { heads: u32, together: u32, latent: u32, entry: u32, parts: u32, part_length: u32 }
+@group(0) @binding(9) var<uniform> params: Params;
+const LEAST = -3.0e38;
+var<workgroup> scores: array<array<f32, 32>, 8>;
+/// (m, l, what earlier sums shrink by) of each head.
+var<workgroup> running: array<vec3<f32>, 8>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    let width = params.rank + params.rope;
-    let at = group.z * params.heads + group.x;
-    let query = at * params.rank;
-    let rotated = at * (params.nope + params.rope) + params.nope;
-    let length = params.position + group.z + 1u;
-    for (var r = lane; r < params.rank; r += 64u) {
-        z[query + r] = 0.0;
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    let length = state.position + group.z + 1u;
+    let start = group.x * params.part_length;
+    let end = min(start + params.part_length, length);
+    let first_head = group.z * params.heads + group.y * params.together;
+    let heads = min(params.together, params.heads - group.y * params.together);
+    let mine = index % 32u;
+    let head = index / 32u;
+    var held: array<vec4<f32>, 4>;
+    if (index < 8u) {
+        running[index] = vec3<f32>(LEAST, 0.0, 1.0);
     }
-    var most = -3.0e38;
-    var sum = 0.0;
-    for (var tile = 0u; tile < length; tile += 64u) {
-        let s = tile + lane;
-        var score = -3.0e38;
-        if (s < length) {
-            score = 0.0;
-            for (var r = 0u; r < params.rank; r++) {
-                score = fma(qa[query + r], cache[s * width + r], score);
+    for (var tile = start; tile < end; tile += 32u) {
+        let count = min(32u, end - tile);
+        if (head < heads && mine < count) {
+            let query = (first_head + head) * params.entry;
+            let at = (tile + mine) * params.entry;
+            var sum = vec4<f32>();
+            for (var i = 0u; i < params.entry; i++) {
+                sum = fma(latent_query[query + i], cache[at + i], sum);
             }
-            for (var i = 0u; i < params.rope; i++) {
-                score = fma(q[rotated + i], cache[s * width + params.rank + i], score);
-            }
-            score *= params.scale;
+            scores[head][mine] = dot(sum, vec4<f32>(1.0));
         }
-        scores[lane] = score;
         workgroupBarrier();
-        // Every invocation takes the same maximum and sum in the same order: cheap, and no second exchange.
-        let count = min(64u, length - tile);
-        var most_now = most;
-        for (var i = 0u; i < count; i++) {
-            most_now = max(most_now, scores[i]);
-        }
-        let correction = exp(most - most_now);
-        sum *= correction;
-        for (var r = lane; r < params.rank; r += 64u) {
-            var value = z[query + r] * correction;
+        if (mine == 0u && head < heads) {
+            let before = running[head];
+            var most = before.x;
             for (var i = 0u; i < count; i++) {
-                value = fma(exp(scores[i] - most_now), cache[(tile + i) * width + r], value);
+                most = max(most, scores[head][i]);
             }
-            z[query + r] = value;
+            let shrink = exp(before.x - most);
+            var sum = before.y * shrink;
+            for (var i = 0u; i < count; i++) {
+                let weight = exp(scores[head][i] - most);
+                scores[head][i] = weight;
+                sum += weight;
+            }
+            running[head] = vec3<f32>(most, sum, shrink);
         }
-        for (var i = 0u; i < count; i++) {
-            sum += exp(scores[i] - most_now);
+        workgroupBarrier();
+        for (var k = 0u; k < 4u; k++) {
+            let item = index + 256u * k;
+            if (item < heads * params.latent) {
+                let owner = item / params.latent;
+                var at = tile * params.entry + item % params.latent;
+                var sum = held[k] * running[owner].z;
+                for (var i = 0u; i < count; i++) {
+                    sum = fma(cache[at], vec4<f32>(scores[owner][i]), sum);
+                    at += params.entry;
+                }
+                held[k] = sum;
+            }
         }
-        most = most_now;
         workgroupBarrier();
     }
-    for (var r = lane; r < params.rank; r += 64u) {
-        z[query + r] /= sum;
+    for (var k = 0u; k < 4u; k++) {
+        let item = index + 256u * k;
+        if (item < heads * params.latent) {
+            let part = (first_head + item / params.latent) * params.parts + group.x;
+            z[part * params.latent + item % params.latent] = held[k];
+        }
+    }
+    if (index < heads) {
+        sums[(first_head + index) * params.parts + group.x] = running[index].xy;
     }
 }

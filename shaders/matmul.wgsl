@@ -5,7 +5,7 @@
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32, add: u32 }
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(9) var<uniform> params: Params;
 
 fn x4(token: u32, column: u32) -> vec4<f32> {
     let at = min(token, params.tokens - 1u) * params.columns + column;

@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 struct Params { width: u32, eps: f32 }
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(9) var<uniform> params: Params;
 var<workgroup> partial: array<f32, 64>;
 
 @compute @workgroup_size(64)

@@ -30,6 +30,21 @@ pub struct MatrixDescriptor {
     pub layout: Layout,
 }
 
+/// What attention in one layer works on.
+pub struct LatentAttention<'a, B: Backend + ?Sized> {
+    pub layer: usize,
+    /// Of the first new token; the cache holds this many before it.
+    pub position: usize,
+    /// [tokens, heads x (nope + rope)]; RoPE turns, in each head, the pairs (2i, 2i + 1) of the last `rope` values by
+    /// (position + token) * theta^(-2i / rope).
+    pub q: &'a B::Activation,
+    /// [tokens, rank + rope]: the latent, which RMSNorm with `kv_a_layernorm` makes `c`, and the key that RoPE turns.
+    pub compressed: &'a B::Activation,
+    pub kv_a_layernorm: &'a B::Vector,
+    /// [heads x (nope + v), rank], per head the rows of Wk, then those of Wv.
+    pub kv_b_proj: &'a B::Matrix,
+}
+
 /// What runs the forward pass. Activations are f32 [tokens, width]. Operations are recorded or computed in call order;
 /// only [`Backend::read`] and [`Backend::density`] wait for results.
 #[async_trait(?Send)]
@@ -64,12 +79,17 @@ pub trait Backend {
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
 
-    /// Rows `ids` of the embedding [ids, hidden]. Every id must be below the table's rows.
-    fn embed(&mut self, table: &Self::Matrix, ids: &[u32]) -> Result<Self::Activation>;
-    /// x / sqrt(mean(x^2) + eps) * weight, row by row.
-    fn rms_norm(&mut self, x: &Self::Activation, weight: &Self::Vector, config: &Config) -> Result<Self::Activation>;
-    /// x W^T: [tokens, columns] -> [tokens, rows].
-    fn matmul(&mut self, matrix: &Self::Matrix, x: &Self::Activation) -> Result<Self::Activation>;
+    /// Rows `ids` of the embedding [ids, hidden]: the start of a forward pass at positions `position..`. Every id must be
+    /// below the table's rows.
+    fn embed(&mut self, table: &Self::Matrix, ids: &[u32], position: usize) -> Result<Self::Activation>;
+    /// RMSNorm(x) W^T with RMSNorm(x) = x / sqrt(mean(x^2) + eps) * norm: [tokens, columns] -> [tokens, rows].
+    fn norm_matmul(
+        &mut self,
+        x: &Self::Activation,
+        norm: &Self::Vector,
+        matrix: &Self::Matrix,
+        config: &Config,
+    ) -> Result<Self::Activation>;
     /// residual += x W^T.
     fn matmul_add(
         &mut self,
@@ -77,34 +97,22 @@ pub trait Backend {
         matrix: &Self::Matrix,
         x: &Self::Activation,
     ) -> Result<()>;
-    /// Rotates, in each head of each query [tokens, heads x (nope + rope)], the pairs (2i, 2i + 1) of the last `rope`
-    /// values by (position + token) * theta^(-2i / rope).
-    fn rope_query(&mut self, q: &mut Self::Activation, position: usize, config: &Config) -> Result<()>;
-    /// From `compressed` [tokens, rank + rope]: norms the latent with `weight`, rotates the key, and writes both to
-    /// the cache at `position..`.
-    fn append_to_cache(
-        &mut self,
-        cache: &mut Self::Cache,
-        layer: usize,
-        compressed: &Self::Activation,
-        weight: &Self::Vector,
-        position: usize,
-        config: &Config,
-    ) -> Result<()>;
-    /// Causal attention of rotated queries [tokens, heads x (nope + rope)] over cache rows `0..=position + token`
-    /// -> [tokens, heads x v]. `kv_b` [heads x (nope + v), rank] holds per head the rows of Wk, then those of Wv.
+    /// Appends the new tokens to the cache, then attends to everything in it, causally -> [tokens, heads x v].
     fn latent_attention(
         &mut self,
-        q: &Self::Activation,
-        kv_b: &Self::Matrix,
-        cache: &Self::Cache,
-        layer: usize,
-        position: usize,
+        cache: &mut Self::Cache,
+        attention: LatentAttention<'_, Self>,
         config: &Config,
     ) -> Result<Self::Activation>;
-    /// relu(x Wup^T)^2, as the list of its non-zeros. `layer` says whose density this is.
-    fn relu_squared(&mut self, layer: usize, up: &Self::Matrix, x: &Self::Activation)
-    -> Result<Self::SparseActivation>;
+    /// relu(RMSNorm(x) Wup^T)^2, as the list of its non-zeros. `layer` says whose density this is.
+    fn norm_relu_squared(
+        &mut self,
+        layer: usize,
+        x: &Self::Activation,
+        norm: &Self::Vector,
+        up: &Self::Matrix,
+        config: &Config,
+    ) -> Result<Self::SparseActivation>;
     /// residual += active Wdown^T, reading only the weights of active neurons. `down` is neuron-major.
     fn sparse_matmul_add(
         &mut self,

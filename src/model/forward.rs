@@ -1,7 +1,11 @@
-//! The forward pass of PLM, once, for every backend. Equation numbers follow the paper's order (arXiv 2503.12167).
+//! The forward pass of PLM, once, for every backend.
+//! The order is the paper's (arXiv 2503.12167).
 
 use super::Config;
-use crate::{Result, backend::Backend};
+use crate::{
+    Result,
+    backend::{Backend, LatentAttention},
+};
 
 /// The weights of one layer.
 pub struct LayerWeights<B: Backend + ?Sized> {
@@ -43,21 +47,24 @@ pub fn forward<B: Backend + ?Sized>(
     ids: &[u32],
     position: usize,
 ) -> Result<B::Activation> {
-    let mut x = backend.embed(&weights.embed_tokens, ids)?;
+    let mut x = backend.embed(&weights.embed_tokens, ids, position)?;
     for (index, layer) in weights.layers.iter().enumerate() {
-        let h = backend.rms_norm(&x, &layer.input_layernorm, config)?;
-        let mut q = backend.matmul(&layer.q_proj, &h)?;
-        let compressed = backend.matmul(&layer.kv_a_proj_with_mqa, &h)?;
-        backend.rope_query(&mut q, position, config)?;
-        backend.append_to_cache(cache, index, &compressed, &layer.kv_a_layernorm, position, config)?;
-        let o = backend.latent_attention(&q, &layer.kv_b_proj, cache, index, position, config)?;
+        let q = backend.norm_matmul(&x, &layer.input_layernorm, &layer.q_proj, config)?;
+        let compressed = backend.norm_matmul(&x, &layer.input_layernorm, &layer.kv_a_proj_with_mqa, config)?;
+        let attention = LatentAttention {
+            layer: index,
+            position,
+            q: &q,
+            compressed: &compressed,
+            kv_a_layernorm: &layer.kv_a_layernorm,
+            kv_b_proj: &layer.kv_b_proj,
+        };
+        let o = backend.latent_attention(cache, attention, config)?;
         backend.matmul_add(&mut x, &layer.o_proj, &o)?;
 
-        let h = backend.rms_norm(&x, &layer.post_attention_layernorm, config)?;
-        let active = backend.relu_squared(index, &layer.up_proj, &h)?;
+        let active = backend.norm_relu_squared(index, &x, &layer.post_attention_layernorm, &layer.up_proj, config)?;
         backend.sparse_matmul_add(&mut x, &layer.down_proj, &active)?;
     }
     let last = backend.last_row(&x)?;
-    let h = backend.rms_norm(&last, &weights.norm, config)?;
-    backend.matmul(&weights.embed_tokens, &h)
+    backend.norm_matmul(&last, &weights.norm, &weights.embed_tokens, config)
 }

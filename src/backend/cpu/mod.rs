@@ -1,7 +1,7 @@
 //! The plain CPU backend: the equations of PLM written as loops over f32. It is the oracle that every GPU kernel is
 //! tested against, and what runs where there is no WebGPU. Sums are taken in f32, eight partial sums a row.
 
-use super::{Backend, Layout, MatrixDescriptor};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
 
@@ -119,7 +119,7 @@ impl Backend for CpuBackend {
         Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity })
     }
 
-    fn embed(&mut self, table: &Matrix, ids: &[u32]) -> Result<Activation> {
+    fn embed(&mut self, table: &Matrix, ids: &[u32], _position: usize) -> Result<Activation> {
         let mut values = Vec::with_capacity(ids.len() * table.columns);
         for &id in ids {
             if id as usize >= table.rows {
@@ -130,89 +130,54 @@ impl Backend for CpuBackend {
         Ok(Activation { width: table.columns, values })
     }
 
-    fn rms_norm(&mut self, x: &Activation, weight: &Vec<f32>, config: &Config) -> Result<Activation> {
-        check_width("rms_norm", x.width, weight.len())?;
-        let values = x.rows().flat_map(|row| rms_norm(row, weight, config.rms_norm_eps)).collect();
-        Ok(Activation { width: x.width, values })
-    }
-
-    fn matmul(&mut self, matrix: &Matrix, x: &Activation) -> Result<Activation> {
-        check_width("matmul", x.width, matrix.columns)?;
-        let mut values = Vec::with_capacity(x.values.len() / x.width * matrix.rows);
-        for row in x.rows() {
-            values.extend(matrix.values.chunks_exact(matrix.columns).map(|weights| dot(weights, row)));
-        }
-        Ok(Activation { width: matrix.rows, values })
+    fn norm_matmul(&mut self, x: &Activation, norm: &Vec<f32>, matrix: &Matrix, config: &Config) -> Result<Activation> {
+        check_width("norm_matmul", x.width, norm.len())?;
+        let values = x.rows().flat_map(|row| rms_norm(row, norm, config.rms_norm_eps)).collect();
+        matmul(matrix, &Activation { width: x.width, values })
     }
 
     fn matmul_add(&mut self, residual: &mut Activation, matrix: &Matrix, x: &Activation) -> Result<()> {
-        let product = self.matmul(matrix, x)?;
+        let product = matmul(matrix, x)?;
         check_width("matmul_add", residual.values.len(), product.values.len())?;
         residual.values.iter_mut().zip(&product.values).for_each(|(r, p)| *r += p);
         Ok(())
     }
 
-    fn rope_query(&mut self, q: &mut Activation, position: usize, config: &Config) -> Result<()> {
-        check_width("rope_query", q.width, config.num_attention_heads * config.qk_head_dim())?;
+    fn latent_attention(
+        &mut self,
+        cache: &mut Cache,
+        attention: LatentAttention<'_, Self>,
+        config: &Config,
+    ) -> Result<Activation> {
+        let LatentAttention { layer, position, q, compressed, kv_a_layernorm, kv_b_proj } = attention;
+        check_width("latent_attention: q", q.width, config.num_attention_heads * config.qk_head_dim())?;
+        check_width("latent_attention: compressed", compressed.width, config.cache_width())?;
+        cache.append(layer, position, compressed, kv_a_layernorm, config)?;
+        let mut q = Activation { width: q.width, values: q.values.clone() };
         for (token, row) in q.values.chunks_exact_mut(q.width).enumerate() {
             for head in row.chunks_exact_mut(config.qk_head_dim()) {
                 rope(&mut head[config.qk_nope_head_dim..], position + token, config.rope_theta);
             }
         }
-        Ok(())
-    }
-
-    fn append_to_cache(
-        &mut self,
-        cache: &mut Cache,
-        layer: usize,
-        compressed: &Activation,
-        weight: &Vec<f32>,
-        position: usize,
-        config: &Config,
-    ) -> Result<()> {
-        check_width("append_to_cache", compressed.width, config.cache_width())?;
-        let tokens = compressed.rows().len();
-        if position + tokens > cache.capacity {
-            return Err(Error::ContextFull(format!(
-                "{} tokens do not fit in a context of {}",
-                position + tokens,
-                cache.capacity
-            )));
-        }
-        for (token, row) in compressed.rows().enumerate() {
-            let (latent, k_pe) = row.split_at(config.kv_lora_rank);
-            let entry = &mut cache.layers[layer][(position + token) * compressed.width..][..compressed.width];
-            let normed = rms_norm(latent, weight, config.rms_norm_eps);
-            entry.iter_mut().zip(normed).for_each(|(to, value)| *to = value);
-            entry[config.kv_lora_rank..].copy_from_slice(k_pe);
-            rope(&mut entry[config.kv_lora_rank..], position + token, config.rope_theta);
-        }
-        Ok(())
-    }
-
-    fn latent_attention(
-        &mut self,
-        q: &Activation,
-        kv_b: &Matrix,
-        cache: &Cache,
-        layer: usize,
-        position: usize,
-        config: &Config,
-    ) -> Result<Activation> {
-        check_width("latent_attention", q.width, config.num_attention_heads * config.qk_head_dim())?;
         let cache = &cache.layers[layer];
         // One token is cheaper against the latents themselves, many tokens against keys and values expanded once.
         let values = if q.rows().len() == 1 {
-            absorbed_attention(&q.values, kv_b, cache, position + 1, config)
+            absorbed_attention(&q.values, kv_b_proj, cache, position + 1, config)
         } else {
-            expanded_attention(q, kv_b, cache, position, config)
+            expanded_attention(&q, kv_b_proj, cache, position, config)
         };
         Ok(Activation { width: config.num_attention_heads * config.v_head_dim, values })
     }
 
-    fn relu_squared(&mut self, layer: usize, up: &Matrix, x: &Activation) -> Result<SparseActivation> {
-        let product = self.matmul(up, x)?;
+    fn norm_relu_squared(
+        &mut self,
+        layer: usize,
+        x: &Activation,
+        norm: &Vec<f32>,
+        up: &Matrix,
+        config: &Config,
+    ) -> Result<SparseActivation> {
+        let product = self.norm_matmul(x, norm, up, config)?;
         let tokens: Vec<Vec<(u32, f32)>> = product
             .rows()
             .map(|row| {
@@ -251,6 +216,42 @@ impl Backend for CpuBackend {
     async fn density(&mut self) -> Result<Vec<f32>> {
         Ok(self.density.clone())
     }
+}
+
+impl Cache {
+    /// Writes (RMSNorm(latent), RoPE(key)) of each new token.
+    fn append(
+        &mut self,
+        layer: usize,
+        position: usize,
+        compressed: &Activation,
+        norm: &[f32],
+        config: &Config,
+    ) -> Result<()> {
+        let end = position + compressed.rows().len();
+        if end > self.capacity {
+            return Err(Error::ContextFull(format!("{end} tokens do not fit in a context of {}", self.capacity)));
+        }
+        for (token, row) in compressed.rows().enumerate() {
+            let (latent, k_pe) = row.split_at(config.kv_lora_rank);
+            let entry = &mut self.layers[layer][(position + token) * compressed.width..][..compressed.width];
+            let normed = rms_norm(latent, norm, config.rms_norm_eps);
+            entry.iter_mut().zip(normed).for_each(|(to, value)| *to = value);
+            entry[config.kv_lora_rank..].copy_from_slice(k_pe);
+            rope(&mut entry[config.kv_lora_rank..], position + token, config.rope_theta);
+        }
+        Ok(())
+    }
+}
+
+/// x W^T.
+fn matmul(matrix: &Matrix, x: &Activation) -> Result<Activation> {
+    check_width("matmul", x.width, matrix.columns)?;
+    let mut values = Vec::with_capacity(x.values.len() / x.width * matrix.rows);
+    for row in x.rows() {
+        values.extend(matrix.values.chunks_exact(matrix.columns).map(|weights| dot(weights, row)));
+    }
+    Ok(Activation { width: matrix.rows, values })
 }
 
 /// Scores and values taken from the latents: qa = Wk^T q_nope, z = sum of p c, o = Wv z. One query row.

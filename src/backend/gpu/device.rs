@@ -3,7 +3,7 @@
 use super::kernels::{Kernel, Variant};
 use crate::{Error, Result};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, Mutex},
@@ -13,15 +13,62 @@ use wgpu::util::DeviceExt;
 
 /// The first failure that the device reported on its own; later ones follow from it.
 type Failure = Arc<Mutex<Option<Error>>>;
-type Pool = Rc<RefCell<HashMap<u64, Vec<wgpu::Buffer>>>>;
+type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
+
+/// A buffer with a number: in a browser each clone of wgpu's own handle costs two calls into JavaScript.
+#[derive(Clone)]
+pub struct Buffer(Rc<(usize, wgpu::Buffer)>);
+
+impl Buffer {
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.0.1.size()
+    }
+}
+
+/// One kernel's run, ready to be recorded.
+pub(super) struct Dispatch<'a> {
+    pub kernel: Kernel,
+    pub variant: Variant,
+    /// (binding, buffer)
+    pub buffers: &'a [(u32, &'a Buffer)],
+    /// What binding 9, the uniform `params`, holds.
+    pub params: &'a [u32],
+    pub workgroups: [usize; 3],
+    /// Whether the very same run comes again for the next token; its bind group is then kept.
+    pub repeated: bool,
+}
+
+const STORAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
+const PARAMS: u32 = 9;
+/// Bind groups that are kept. One conversation needs a dozen a layer; more are of conversations that are gone.
+const MOST_GROUPS: usize = 4096;
+
+#[derive(PartialEq, Eq, Hash)]
+struct GroupKey {
+    kernel: Kernel,
+    variant: Variant,
+    buffers: Vec<usize>,
+    params: Vec<u32>,
+}
+
+/// Commands that are not submitted yet. The open pass comes first, since it must be closed first.
+#[derive(Default)]
+struct Recording {
+    pass: Option<wgpu::ComputePass<'static>>,
+    encoder: Option<wgpu::CommandEncoder>,
+}
 
 /// A WebGPU device and the commands recorded for it.
 pub(super) struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    encoder: Option<wgpu::CommandEncoder>,
+    recording: Recording,
     pipelines: HashMap<(Kernel, Variant), Rc<wgpu::ComputePipeline>>,
+    groups: HashMap<GroupKey, Rc<wgpu::BindGroup>>,
     pool: Pool,
+    buffers_made: Cell<usize>,
     failure: Failure,
     pub name: String,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
@@ -31,12 +78,12 @@ pub(super) struct Device {
 /// A buffer of intermediate results. Dropped, it is used again: commands run in order, so whoever writes it next does so
 /// after everything that still reads it.
 pub(super) struct Scratch {
-    buffer: Option<wgpu::Buffer>,
+    buffer: Option<Buffer>,
     pool: Pool,
 }
 
 impl Scratch {
-    pub fn buffer(&self) -> &wgpu::Buffer {
+    pub fn buffer(&self) -> &Buffer {
         self.buffer.as_ref().expect("a scratch buffer is there until it is dropped")
     }
 }
@@ -89,9 +136,11 @@ impl Device {
             name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
             device,
             queue,
-            encoder: None,
+            recording: Recording::default(),
             pipelines: HashMap::new(),
+            groups: HashMap::new(),
             pool: Pool::default(),
+            buffers_made: Cell::new(0),
             failure,
             binding_limit,
         })
@@ -112,7 +161,7 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::OutOfDeviceMemory`] where it would exceed the binding limit.
-    pub fn storage(&self, bytes: u64, what: &str) -> Result<wgpu::Buffer> {
+    pub fn storage(&self, bytes: u64, what: &str) -> Result<Buffer> {
         if bytes > self.binding_limit {
             return Err(Error::OutOfDeviceMemory(format!(
                 "{what} takes {bytes} bytes in one piece; this device allows {}",
@@ -120,20 +169,28 @@ impl Device {
             )));
         }
         self.check()?;
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+        Ok(self.number(self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(what),
             size: bytes.max(16).next_multiple_of(4),
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            usage: STORAGE | wgpu::BufferUsages::UNIFORM,
             mapped_at_creation: false,
-        }))
+        })))
     }
 
-    /// A buffer for intermediate values, [values] words; its content is undefined.
+    fn number(&self, buffer: wgpu::Buffer) -> Buffer {
+        self.buffers_made.set(self.buffers_made.get() + 1);
+        Buffer(Rc::new((self.buffers_made.get(), buffer)))
+    }
+
+    /// A buffer for intermediate values, at least [values] words; its content is undefined. Sizes are rounded up to powers
+    /// of two, so that prompts of every length use the same few buffers.
     ///
     /// # Errors
     /// As [`Device::storage`].
     pub fn scratch(&self, values: usize) -> Result<Scratch> {
-        let bytes = (values as u64 * 4).max(16);
+        let needed = (values as u64 * 4).max(128);
+        let bytes = needed.next_power_of_two();
+        let bytes = if bytes > self.binding_limit { needed } else { bytes };
         let used = self.pool.borrow_mut().get_mut(&bytes).and_then(Vec::pop);
         let buffer = match used {
             Some(buffer) => buffer,
@@ -142,23 +199,43 @@ impl Device {
         Ok(Scratch { buffer: Some(buffer), pool: self.pool.clone() })
     }
 
-    /// Writes words into a buffer that no recorded command uses yet.
-    pub fn write(&self, buffer: &wgpu::Buffer, word: u64, words: &[u32]) {
-        self.queue.write_buffer(buffer, word * 4, bytemuck::cast_slice(words));
+    /// Writes words into a buffer. Commands that are recorded come before it, so they are submitted first.
+    pub fn write(&mut self, buffer: &Buffer, word: u64, words: &[u32]) {
+        self.submit();
+        self.queue.write_buffer(&buffer.0.1, word * 4, bytemuck::cast_slice(words));
     }
 
     /// A new storage buffer with this content.
-    pub fn words(&self, words: &[u32]) -> wgpu::Buffer {
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+    pub fn words(&self, words: &[u32]) -> Buffer {
+        self.number(self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: None,
             contents: bytemuck::cast_slice(words),
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            usage: STORAGE,
+        }))
+    }
+
+    /// The encoder, with no pass open.
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        self.recording.pass = None;
+        let device = &self.device;
+        self.recording.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
+    }
+
+    fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
+        let device = &self.device;
+        let Recording { pass, encoder } = &mut self.recording;
+        pass.get_or_insert_with(|| {
+            let encoder = encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
+            encoder.begin_compute_pass(&Default::default()).forget_lifetime()
         })
     }
 
-    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
-        let device = &self.device;
-        self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
+    /// Hands everything recorded to the device.
+    pub fn submit(&mut self) {
+        self.recording.pass = None;
+        if let Some(encoder) = self.recording.encoder.take() {
+            self.queue.submit([encoder.finish()]);
+        }
     }
 
     fn pipeline(&mut self, kernel: Kernel, variant: Variant) -> Rc<wgpu::ComputePipeline> {
@@ -181,23 +258,51 @@ impl Device {
         self.pipelines.entry((kernel, variant)).or_insert_with(create).clone()
     }
 
-    /// Records one kernel. `buffers` are its storage bindings as (binding, buffer); the parameters' binding follows the
-    /// highest of them.
-    pub fn dispatch(
-        &mut self,
-        kernel: Kernel,
-        variant: Variant,
-        buffers: &[(u32, &wgpu::Buffer)],
-        params: &[u32],
-        workgroups: [usize; 3],
-    ) -> Result<()> {
+    /// Records one kernel.
+    ///
+    /// # Errors
+    /// [`Error::OutOfDeviceMemory`] where it would take more workgroups than WebGPU allows.
+    pub fn dispatch(&mut self, dispatch: Dispatch) -> Result<()> {
         const MOST: usize = 65535;
+        let Dispatch { kernel, variant, buffers, params, workgroups, repeated } = dispatch;
         if workgroups.iter().any(|count| *count > MOST) {
             return Err(Error::OutOfDeviceMemory(format!(
                 "{kernel:?} would take {workgroups:?} workgroups; {MOST} are allowed"
             )));
         }
         let pipeline = self.pipeline(kernel, variant);
+        let key = GroupKey {
+            kernel,
+            variant,
+            buffers: buffers.iter().map(|(_, buffer)| buffer.0.0).collect(),
+            params: params.to_vec(),
+        };
+        let group = match self.groups.get(&key) {
+            Some(group) => group.clone(),
+            None => {
+                let group = Rc::new(self.bind_group(&pipeline, buffers, params));
+                if repeated {
+                    if self.groups.len() >= MOST_GROUPS {
+                        self.groups.clear();
+                    }
+                    self.groups.insert(key, group.clone());
+                }
+                group
+            }
+        };
+        let pass = self.pass();
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &*group, &[]);
+        pass.dispatch_workgroups(workgroups[0] as u32, workgroups[1] as u32, workgroups[2] as u32);
+        Ok(())
+    }
+
+    fn bind_group(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        buffers: &[(u32, &Buffer)],
+        params: &[u32],
+    ) -> wgpu::BindGroup {
         let mut padded = params.to_vec();
         padded.resize(params.len().next_multiple_of(4), 0);
         let params = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
@@ -205,35 +310,29 @@ impl Device {
             contents: bytemuck::cast_slice(&padded),
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        let params_binding = buffers.iter().map(|(binding, _)| binding + 1).max().unwrap_or(0);
         let entries: Vec<_> = buffers
             .iter()
-            .copied()
-            .chain([(params_binding, &params)])
+            .map(|(binding, buffer)| (*binding, &buffer.0.1))
+            .chain([(PARAMS, &params)])
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
-        });
-        let mut pass = self.encoder().begin_compute_pass(&Default::default());
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(workgroups[0] as u32, workgroups[1] as u32, workgroups[2] as u32);
-        Ok(())
+        })
     }
 
     /// Records a copy of `words` words.
-    pub fn copy(&mut self, from: &wgpu::Buffer, word: usize, to: &wgpu::Buffer, words: usize) {
-        self.encoder().copy_buffer_to_buffer(from, word as u64 * 4, to, 0, words as u64 * 4);
+    pub fn copy(&mut self, from: &Buffer, word: usize, to: &Buffer, words: usize) {
+        self.encoder().copy_buffer_to_buffer(&from.0.1, word as u64 * 4, &to.0.1, 0, words as u64 * 4);
     }
 
     /// Submits everything recorded and waits for the first `words` words of a buffer.
     ///
     /// # Errors
     /// What the device reported since the last check.
-    pub async fn read(&mut self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
+    pub async fn read(&mut self, buffer: &Buffer, words: usize) -> Result<Vec<u32>> {
         let bytes = words as u64 * 4;
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
@@ -241,9 +340,8 @@ impl Device {
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        self.copy(buffer, 0, &staging, words);
-        let commands = self.encoder.take().map(wgpu::CommandEncoder::finish);
-        self.queue.submit(commands);
+        self.encoder().copy_buffer_to_buffer(&buffer.0.1, 0, &staging, 0, bytes);
+        self.submit();
         let mapped = Signal::default();
         let done = mapped.clone();
         staging.map_async(wgpu::MapMode::Read, .., move |result| done.set(result.is_ok()));

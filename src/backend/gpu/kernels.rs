@@ -1,15 +1,20 @@
-//! The kernels' WGSL. A line `#include weights` stands for the reader of one weight layout, which is the only way in
-//! which variants of a kernel differ.
+//! The kernels' WGSL, and what stands in it besides WGSL: a line `#include weights` is replaced by the reader of one weight
+//! layout, and lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME.
 
-/// One shader of `shaders/`.
+/// One shader of `shaders/`, with the options that choose its marked lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Embed,
     RmsNorm,
     Matmul,
-    RopeQuery,
-    AppendToCache,
-    AbsorbQuery,
+    /// One token's product.
+    Matvec {
+        norm: bool,
+        add: bool,
+    },
+    /// One token's up projection: relu(y)^2 as lists.
+    MatvecReluSquared,
+    AppendAndAbsorb,
     LatentAttention,
     ExpandValue,
     Compact,
@@ -23,22 +28,30 @@ pub(super) enum Variant {
     Plain,
     F32,
     F16,
+    BF16,
     Q8_0,
     Q4_0,
     NeuronsQ8_0,
     NeuronsQ4_0,
 }
 
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../../../shaders/", $name, ".wgsl"))
+    };
+}
+
 impl Variant {
     fn reader(self) -> &'static str {
         match self {
             Self::Plain => "",
-            Self::F32 => include_str!("../../../shaders/weights_f32.wgsl"),
-            Self::F16 => include_str!("../../../shaders/weights_f16.wgsl"),
-            Self::Q8_0 => include_str!("../../../shaders/weights_q8_0.wgsl"),
-            Self::Q4_0 => include_str!("../../../shaders/weights_q4_0.wgsl"),
-            Self::NeuronsQ8_0 => include_str!("../../../shaders/neurons_q8_0.wgsl"),
-            Self::NeuronsQ4_0 => include_str!("../../../shaders/neurons_q4_0.wgsl"),
+            Self::F32 => shader!("weights_f32"),
+            Self::F16 => shader!("weights_f16"),
+            Self::BF16 => shader!("weights_bf16"),
+            Self::Q8_0 => shader!("weights_q8_0"),
+            Self::Q4_0 => shader!("weights_q4_0"),
+            Self::NeuronsQ8_0 => shader!("neurons_q8_0"),
+            Self::NeuronsQ4_0 => shader!("neurons_q4_0"),
         }
     }
 }
@@ -46,21 +59,64 @@ impl Variant {
 impl Kernel {
     fn template(self) -> &'static str {
         match self {
-            Self::Embed => include_str!("../../../shaders/embed.wgsl"),
-            Self::RmsNorm => include_str!("../../../shaders/rms_norm.wgsl"),
-            Self::Matmul => include_str!("../../../shaders/matmul.wgsl"),
-            Self::RopeQuery => include_str!("../../../shaders/rope_query.wgsl"),
-            Self::AppendToCache => include_str!("../../../shaders/append_to_cache.wgsl"),
-            Self::AbsorbQuery => include_str!("../../../shaders/absorb_query.wgsl"),
-            Self::LatentAttention => include_str!("../../../shaders/latent_attention.wgsl"),
-            Self::ExpandValue => include_str!("../../../shaders/expand_value.wgsl"),
-            Self::Compact => include_str!("../../../shaders/compact.wgsl"),
-            Self::SparseMatmul => include_str!("../../../shaders/sparse_matmul.wgsl"),
+            Self::Embed => shader!("embed"),
+            Self::RmsNorm => shader!("rms_norm"),
+            Self::Matmul => shader!("matmul"),
+            Self::Matvec { .. } | Self::MatvecReluSquared => shader!("matvec"),
+            Self::AppendAndAbsorb => shader!("append_and_absorb"),
+            Self::LatentAttention => shader!("latent_attention"),
+            Self::ExpandValue => shader!("expand_value"),
+            Self::Compact => shader!("compact"),
+            Self::SparseMatmul => shader!("sparse_matmul"),
         }
     }
 
-    /// The shader with the variant's reader in it.
+    fn has(self, option: &str) -> bool {
+        match (self, option) {
+            (Self::Matvec { norm, .. }, "NORM") => norm,
+            (Self::Matvec { add, .. }, "ADD") => add,
+            (Self::MatvecReluSquared, "NORM" | "RELU_SQUARED") => true,
+            _ => false,
+        }
+    }
+
+    /// The shader with the variant's reader in it, and of its marked lines those that are asked for.
     pub fn source(self, variant: Variant) -> String {
-        self.template().replace("#include weights\n", variant.reader())
+        let mut source = String::new();
+        // One entry for each `#if` that is open: whether its lines are kept.
+        let mut kept: Vec<bool> = Vec::new();
+        for line in self.template().lines() {
+            if let Some(option) = line.strip_prefix("#if ") {
+                kept.push(self.has(option));
+            } else if line == "#else" {
+                if let Some(kept) = kept.last_mut() {
+                    *kept = !*kept;
+                }
+            } else if line == "#endif" {
+                kept.pop();
+            } else if kept.iter().all(|kept| *kept) {
+                source += if line == "#include weights" { variant.reader() } else { line };
+                source.push('\n');
+            }
+        }
+        source
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_lines_are_kept_where_they_are_asked_for() {
+        let plain = Kernel::Matvec { norm: false, add: false }.source(Variant::Q4_0);
+        let fused = Kernel::Matvec { norm: true, add: true }.source(Variant::Q4_0);
+        let relu = Kernel::MatvecReluSquared.source(Variant::Q4_0);
+        for source in [&plain, &fused, &relu] {
+            assert!(!source.contains('#') && source.contains("fn dot32"));
+        }
+        assert!(!plain.contains("squares") && fused.contains("squares") && relu.contains("squares"));
+        assert!(fused.contains("+= sums[i]") && !plain.contains("+= sums[i]") && !relu.contains("] = sums[i]"));
+        assert!(relu.contains("counts[group.x]") && !fused.contains("counts[group.x]"));
     }
 }

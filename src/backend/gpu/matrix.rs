@@ -1,6 +1,9 @@
 //! Weight matrices on the device: quantised weights stay quantised, in planes that shaders read by whole words.
 
-use super::{device::Device, kernels::Variant};
+use super::{
+    device::{Buffer, Device},
+    kernels::Variant,
+};
 use crate::{
     Error, Result,
     backend::{Layout, MatrixDescriptor},
@@ -19,13 +22,13 @@ pub struct Matrix {
 pub(super) struct Part {
     pub first_row: usize,
     pub rows: usize,
-    pub weights: wgpu::Buffer,
-    pub scales: Option<wgpu::Buffer>,
+    pub weights: Buffer,
+    pub scales: Option<Buffer>,
 }
 
 impl Part {
     /// The bindings that the weight readers expect.
-    pub fn bindings(&self) -> Vec<(u32, &wgpu::Buffer)> {
+    pub fn bindings(&self) -> Vec<(u32, &Buffer)> {
         let scales = self.scales.as_ref().map(|scales| (1, scales));
         [(0, &self.weights)].into_iter().chain(scales).collect()
     }
@@ -49,6 +52,7 @@ enum Target {
 fn row_variant(element_type: ElementType, columns: usize) -> Variant {
     match element_type {
         ElementType::F16 => Variant::F16,
+        ElementType::BF16 => Variant::BF16,
         ElementType::Q8_0 if columns.is_multiple_of(32) => Variant::Q8_0,
         ElementType::Q4_0 if columns.is_multiple_of(32) => Variant::Q4_0,
         _ => Variant::F32,
@@ -77,10 +81,10 @@ impl MatrixUpload {
         let MatrixDescriptor { name, rows, columns, .. } = descriptor;
         let variant = row_variant(descriptor.element_type, *columns);
         let (weight_words, scale_words) = match variant {
-            Variant::F16 => (columns.next_multiple_of(4) / 2, 0),
+            Variant::F16 | Variant::BF16 => (columns.next_multiple_of(32) / 2, 0),
             Variant::Q8_0 => (columns / 4, (columns / 32).div_ceil(2)),
             Variant::Q4_0 => (columns / 8, (columns / 32).div_ceil(2)),
-            _ => (columns.next_multiple_of(4), 0),
+            _ => (columns.next_multiple_of(32), 0),
         };
         let rows_a_part = (device.binding_limit / (weight_words as u64 * 4)).min(*rows as u64) as usize;
         if rows_a_part == 0 {
@@ -105,13 +109,13 @@ impl MatrixUpload {
         let (variant, weights, scales) = match row_variant(descriptor.element_type, *neurons) {
             Variant::Q8_0 => (Variant::NeuronsQ8_0, neurons * padded / 4, neurons / 32 * padded / 2),
             Variant::Q4_0 => (Variant::NeuronsQ4_0, neurons * padded / 8, neurons / 32 * padded / 2),
-            Variant::F16 => (Variant::F16, neurons * (hidden.next_multiple_of(4) / 2), 0),
-            _ => (Variant::F32, neurons * hidden.next_multiple_of(4), 0),
+            kept @ (Variant::F16 | Variant::BF16) => (kept, neurons * (hidden.next_multiple_of(32) / 2), 0),
+            _ => (Variant::F32, neurons * hidden.next_multiple_of(32), 0),
         };
         Ok(Target::Neurons { variant, weights: zeroed(weights, name)?, scales: zeroed(scales, name)? })
     }
 
-    pub(super) fn upload_rows(&mut self, device: &Device, bytes: &[u8]) -> Result<()> {
+    pub(super) fn upload_rows(&mut self, device: &mut Device, bytes: &[u8]) -> Result<()> {
         let MatrixDescriptor { name, element_type, rows, columns, .. } = &self.descriptor;
         let row_bytes = element_type.byte_length(*columns as u64).unwrap_or(0) as usize;
         if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) || bytes.len() / row_bytes > rows - self.rows_done {
@@ -152,7 +156,7 @@ impl MatrixUpload {
         Ok(())
     }
 
-    pub(super) fn finish(self, device: &Device) -> Result<Matrix> {
+    pub(super) fn finish(self, device: &mut Device) -> Result<Matrix> {
         let MatrixDescriptor { name, rows, columns, .. } = self.descriptor;
         if self.rows_done != rows {
             return Err(Error::Truncated(format!("{name}: {} of {rows} rows were given", self.rows_done)));
@@ -160,7 +164,7 @@ impl MatrixUpload {
         Ok(match self.target {
             Target::Rows { variant, parts, .. } => Matrix { rows, columns, variant, parts },
             Target::Neurons { variant, weights, scales } => {
-                let upload = |words: &[u32]| -> Result<wgpu::Buffer> {
+                let mut upload = |words: &[u32]| -> Result<Buffer> {
                     let buffer = device.storage(words.len() as u64 * 4, &name)?;
                     device.write(&buffer, 0, words);
                     Ok(buffer)
@@ -183,7 +187,7 @@ fn pack(
     mut scale: impl FnMut(usize, u32),
 ) -> Result<()> {
     match variant {
-        Variant::F16 => {
+        Variant::F16 | Variant::BF16 => {
             for (i, bits) in encoded.chunks_exact(2).enumerate() {
                 word(i / 2, block_scale(bits) << (16 * (i % 2)));
             }
@@ -199,8 +203,8 @@ fn pack(
         Variant::Q4_0 => {
             for (block, bytes) in encoded.chunks_exact(18).enumerate() {
                 scale(block, block_scale(bytes));
-                for i in 0..32 {
-                    word((block * 32 + i) / 8, q4_0_quant(bytes, i) << (4 * (i % 8)));
+                for (i, byte) in bytes[2..].iter().enumerate() {
+                    word(block * 4 + i / 4, u32::from(*byte) << (8 * (i % 4)));
                 }
             }
         }
@@ -244,8 +248,8 @@ fn transpose_row(
                 }
             }
         }
-        Variant::F16 => {
-            let stride = hidden.next_multiple_of(4);
+        Variant::F16 | Variant::BF16 => {
+            let stride = hidden.next_multiple_of(32);
             for (neuron, bits) in encoded.chunks_exact(2).enumerate() {
                 weights[(neuron * stride + row) / 2] |= block_scale(bits) << (16 * (row % 2));
             }
@@ -253,7 +257,7 @@ fn transpose_row(
         _ => {
             let mut values = vec![0.0; neurons];
             element_type.decode(encoded, &mut values)?;
-            let stride = hidden.next_multiple_of(4);
+            let stride = hidden.next_multiple_of(32);
             for (neuron, value) in values.iter().enumerate() {
                 weights[neuron * stride + row] = value.to_bits();
             }
