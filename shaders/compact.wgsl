@@ -10,6 +10,12 @@ struct Params { neurons: u32 }
 @group(0) @binding(4) var<uniform> params: Params;
 var<workgroup> found: array<u32, 64>;
 
+/// Above zero, or NaN, so that it is seen and not lost. By its bits: a shader may take for granted that there is no NaN.
+fn is_active(value: f32) -> bool {
+    let bits = bitcast<u32>(value);
+    return (bits & 0x7fffffffu) > 0x7f800000u || (bits != 0u && bits < 0x80000000u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
     let start = group.z * params.neurons;
@@ -18,7 +24,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     let end = min(first + run, params.neurons);
     var count = 0u;
     for (var i = first; i < end; i++) {
-        count += u32(!(x[start + i] <= 0.0)); // NaN counts, so that it is seen and not lost.
+        count += u32(is_active(x[start + i]));
     }
     found[lane] = count;
     workgroupBarrier();
@@ -28,7 +34,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }
     for (var i = first; i < end; i++) {
         let value = x[start + i];
-        if (!(value <= 0.0)) {
+        if (is_active(value)) {
             indices[to] = i;
             values[to] = value * value;
             to++;

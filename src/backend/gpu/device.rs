@@ -128,12 +128,14 @@ impl Device {
         }))
     }
 
-    /// A buffer for intermediate values, [values] words; its content is undefined.
+    /// A buffer for intermediate values, at least [values] words; its content is undefined.
     ///
     /// # Errors
     /// As [`Device::storage`].
     pub fn scratch(&self, values: usize) -> Result<Scratch> {
-        let bytes = (values as u64 * 4).max(16);
+        // Powers of two, so that prompts of every length use the same few buffers.
+        let needed = (values as u64 * 4).max(16);
+        let bytes = Some(needed.next_power_of_two()).filter(|bytes| *bytes <= self.binding_limit).unwrap_or(needed);
         let used = self.pool.borrow_mut().get_mut(&bytes).and_then(Vec::pop);
         let buffer = match used {
             Some(buffer) => buffer,
@@ -256,7 +258,17 @@ impl Device {
             return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
         }
         let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        Ok(view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+        let words = view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        drop(view);
+        staging.destroy();
+        Ok(words)
+    }
+}
+
+impl Drop for Device {
+    /// Gives all memory back at once; JavaScript's garbage collector knows nothing of it.
+    fn drop(&mut self) {
+        self.device.destroy();
     }
 }
 
