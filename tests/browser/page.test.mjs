@@ -139,6 +139,7 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   };
   for (const [file, pattern] of [
     ["/missing.gguf", /404/],
+    ["/100%.gguf", /404/],
     ["/index.html", /an HTML page/],
   ]) {
     await load(site.origin + file);
