@@ -157,6 +157,15 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   assert.match(await replies(page).textContent(), /Tokyo/);
 });
 
+test("on a phone nothing is wider than the screen", async (t) => {
+  const { page } = await open(t, { query: "" });
+  await page.setViewportSize({ width: 360, height: 640 });
+  await page.getByText("Model and settings").click();
+  const widest = () =>
+    Math.max(...Array.from(document.querySelectorAll("body *"), (e) => e.getBoundingClientRect().right));
+  assert.ok((await page.evaluate(widest)) <= 360, `${await page.evaluate(widest)} pixels`);
+});
+
 test("a GGUF from the visitor's disk loads", async (t) => {
   const { page } = await open(t);
   await page.locator("#file").setInputFiles(gguf("Q4_0"));
