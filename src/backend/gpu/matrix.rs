@@ -114,15 +114,8 @@ impl MatrixUpload {
     }
 
     pub(super) fn upload_rows(&mut self, device: &Device, bytes: &[u8]) -> Result<()> {
-        let MatrixDescriptor { name, element_type, rows, columns, .. } = &self.descriptor;
-        let row_bytes = element_type.byte_length(*columns as u64).unwrap_or(0) as usize;
-        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) || bytes.len() / row_bytes > rows - self.rows_done {
-            return Err(Error::Malformed(format!(
-                "{name}: {} bytes were given; expected at most {} rows of {row_bytes} bytes",
-                bytes.len(),
-                rows - self.rows_done
-            )));
-        }
+        let row_bytes = self.descriptor.check_rows(bytes, self.rows_done)?;
+        let MatrixDescriptor { element_type, rows, columns, .. } = &self.descriptor;
         let mut bytes = bytes;
         while !bytes.is_empty() {
             let row = self.rows_done;
@@ -165,10 +158,8 @@ impl MatrixUpload {
     }
 
     pub(super) fn finish(self, device: &Device) -> Result<Matrix> {
+        self.descriptor.check_whole(self.rows_done)?;
         let MatrixDescriptor { name, rows, columns, .. } = self.descriptor;
-        if self.rows_done != rows {
-            return Err(Error::Truncated(format!("{name}: {} of {rows} rows were given", self.rows_done)));
-        }
         Ok(match self.target {
             Target::Rows { variant, parts, .. } => Matrix { rows, columns, variant, parts },
             Target::Neurons { variant, weights, scales } => {
