@@ -54,11 +54,7 @@ export class Plume {
   /** Loads a model with the given way to start one. Users call `Plume.load` of the package's entry points. */
   static async start(start: Start, given: ModelSource | undefined, chosen: LoadOptions | null): Promise<Plume> {
     const options = chosen ?? {};
-    const checkAborted = () => {
-      if (options.signal?.aborted)
-        throw new PlumeError("aborted", "aborted by the caller", { cause: options.signal.reason });
-    };
-    checkAborted();
+    checkSignal(options.signal);
     const model = checkModel(given);
     checkContextLength(options.context_length);
     let last: Progress = { phase: "download", loaded: 0, total: 0 };
@@ -73,7 +69,7 @@ export class Plume {
     };
     const runtime = await start(model, { ...options, onProgress });
     try {
-      checkAborted();
+      checkSignal(options.signal);
     } catch (error) {
       runtime.dispose();
       throw error;
@@ -115,7 +111,7 @@ export class Plume {
     const ended = AbortSignal.any(signal ? [signal, this.disposal.signal] : [this.disposal.signal]);
     ended.addEventListener("abort", leave, { once: true });
     const check = () => {
-      if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
+      checkSignal(signal);
       this.checkAlive();
     };
     const use = async <T>(task: () => Promise<T>): Promise<T> => {
@@ -159,6 +155,11 @@ export class Plume {
       leave();
     }
   }
+}
+
+/** Throws where the caller has aborted. */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
 }
 
 /** Not crypto.randomUUID, which pages over plain http do not have. */
