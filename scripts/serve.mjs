@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
+import { pipeline } from "node:stream/promises";
 
 const types = {
   ".css": "text/css; charset=utf-8",
@@ -54,10 +55,8 @@ async function answer(folders, request, response) {
   if (range) headers["content-range"] = `bytes ${start}-${end}/${size}`;
   response.writeHead(range ? 206 : 200, headers);
   if (request.method === "HEAD" || size === 0) return response.end();
-  // A reader that goes away in the middle is not an error of ours.
-  return createReadStream(file, { start, end })
-    .on("error", () => response.destroy())
-    .pipe(response);
+  // A reader that goes away in the middle is not an error of ours, but the file must be closed.
+  return pipeline(createReadStream(file, { start, end }), response).catch(() => response.destroy());
 }
 
 /** Serves `folders` on `port` of `host`; port 0 takes a free one. Gives { origin, close }. */

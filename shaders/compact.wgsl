@@ -8,6 +8,12 @@
 struct Params { neurons: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 
+/// Above zero, or NaN, so that it is seen and not lost. By its bits: a shader may take for granted that there is no NaN.
+fn is_active(value: f32) -> bool {
+    let bits = bitcast<u32>(value);
+    return (bits & 0x7fffffffu) > 0x7f800000u || (bits != 0u && bits < 0x80000000u);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let tiles = (params.neurons + 63u) / 64u;
@@ -18,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var to = tile * 64u;
     for (var i = id.x * 64u; i < min(id.x * 64u + 64u, params.neurons); i++) {
         let value = x[id.z * params.neurons + i];
-        if (!(value <= 0.0)) { // NaN counts, so that it is seen and not lost.
+        if (is_active(value)) {
             indices[to] = i;
             values[to] = value * value;
             to++;

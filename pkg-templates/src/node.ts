@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
-import { loadHere } from "./runtime.js";
+import { loadHere, type Core } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
@@ -20,13 +20,43 @@ export const Plume = {
   load(model?: ModelSource, options: LoadOptions = {}): Promise<Plume> {
     const embedded = fileURLToPath(new URL("../models/plm-tiny/", import.meta.url));
     const start = async (source: ModelSource | undefined, started: LoadOptions) => {
-      const wasm = await readFile(new URL("./wasm/plume_bg.wasm", import.meta.url));
-      if (started.device !== "cpu") await provideWebGpu();
-      return loadHere(wasm, await local(source ?? embedded), started);
+      const files = await local(source ?? embedded);
+      const core = await newestCore();
+      if (started.device === "cpu") return loadHere(core, files, started);
+      await provideWebGpu();
+      return asWorker(() => loadHere(core, files, started));
     };
     return Loaded.start(start, model, options);
   },
 };
+
+let crashes = 0;
+
+/** The core's module. Once it has crashed the next load gets another one: its query makes it another module to Node. */
+async function newestCore(): Promise<Core> {
+  const count = crashes;
+  return {
+    bindings: (await import(`./wasm/plume.js?crashes=${count}`)) as Core["bindings"],
+    wasm: await readFile(new URL("./wasm/plume_bg.wasm", import.meta.url)),
+    onCrash: () => (crashes = Math.max(crashes, count + 1)),
+  };
+}
+
+let loads = 0;
+class WorkerGlobalScope {}
+
+/** While it looks for WebGPU the core must find this class, or it takes this for a window and wants a document. */
+async function asWorker<T>(load: () => Promise<T>): Promise<T> {
+  const scope = globalThis as { WorkerGlobalScope?: unknown };
+  loads++;
+  scope.WorkerGlobalScope ??= WorkerGlobalScope;
+  try {
+    return await load();
+  } finally {
+    // Other libraries take the class for a sign that they are in a worker.
+    if (--loads === 0 && scope.WorkerGlobalScope === WorkerGlobalScope) delete scope.WorkerGlobalScope;
+  }
+}
 
 /** Makes `navigator.gpu` of the package `webgpu`, where it is installed and there is none yet. */
 async function provideWebGpu(): Promise<void> {
@@ -38,8 +68,6 @@ async function provideWebGpu(): Promise<void> {
     const { create, globals } = (await import(name)) as { create: (flags: string[]) => unknown; globals: object };
     Object.assign(globalThis, globals);
     Object.defineProperty(navigator, "gpu", { value: create([]), configurable: true });
-    // The core looks for this class to know that it is not in a window, where it would want a document.
-    (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope ??= class WorkerGlobalScope {};
   } catch {
     // Without the package the core says that there is no WebGPU, and takes the CPU.
   }

@@ -1,6 +1,6 @@
 import { PlumeError } from "./errors.js";
 import type { CoreRequest, CoreUsage, Runtime } from "./runtime.js";
-import { Serial } from "./serial.js";
+import { Turns } from "./turns.js";
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -34,26 +34,29 @@ interface Create {
 export class Plume {
   /** The fields and calls of OpenAI's client. */
   readonly chat: { completions: { create: Create } };
-  /** One reply at a time. */
-  private readonly turns = new Serial();
+  private readonly turns = new Turns();
+  private readonly disposal = new AbortController();
   private speed: Pick<Stats, "tokens_per_second" | "time_to_first_token_ms"> = {};
-  private disposed = false;
 
   private constructor(
     private readonly runtime: Runtime,
     private readonly model: string,
   ) {
-    const create = async (request: ChatCompletionRequest, options: CallOptions = {}) => {
+    const create = async (request: ChatCompletionRequest, options?: CallOptions | null) => {
+      this.checkAlive();
       const core = check(request);
-      const chunks = this.reply(core, options.signal);
+      const chunks = this.reply(core, options?.signal);
       return request.stream ? chunks : whole(chunks);
     };
     this.chat = { completions: { create: create as Create } };
   }
 
   /** Loads a model with the given way to start one. Users call `Plume.load` of the package's entry points. */
-  static async start(start: Start, model: ModelSource | undefined, options: LoadOptions): Promise<Plume> {
-    if (options.signal?.aborted) throw new PlumeError("aborted", "aborted by the caller");
+  static async start(start: Start, given: ModelSource | undefined, chosen: LoadOptions | null): Promise<Plume> {
+    const options = chosen ?? {};
+    checkSignal(options.signal);
+    const model = checkModel(given);
+    checkContextLength(options.context_length);
     let last: Progress = { phase: "download", loaded: 0, total: 0 };
     const onProgress = (progress: Progress) => {
       last = progress;
@@ -65,6 +68,12 @@ export class Plume {
       }
     };
     const runtime = await start(model, { ...options, onProgress });
+    try {
+      checkSignal(options.signal);
+    } catch (error) {
+      runtime.dispose();
+      throw error;
+    }
     onProgress({ ...last, phase: "ready" });
     const name = typeof model === "string" || model instanceof URL ? String(model) : "plm";
     return new Plume(runtime, name);
@@ -78,8 +87,8 @@ export class Plume {
 
   /** Frees the model. Replies under way end with the code "disposed". */
   dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
+    if (this.disposal.signal.aborted) return;
+    this.disposal.abort();
     this.runtime.dispose();
   }
 
@@ -88,43 +97,53 @@ export class Plume {
   }
 
   private checkAlive(): void {
-    if (this.disposed) throw new PlumeError("disposed", "this model was disposed of");
+    if (this.disposal.signal.aborted) throw new PlumeError("disposed", "this model was disposed of");
   }
 
   private async *reply(request: CoreRequest, signal?: AbortSignal): AsyncGenerator<ChatCompletionChunk> {
-    // The turn is taken when the reader starts, and given back when it ends, however it ends.
-    let release = () => {};
-    await new Promise<void>((begin) => {
-      void this.turns.run(() => {
-        begin();
-        return new Promise<void>((resolve) => (release = resolve));
-      });
-    });
-    const head = {
-      id: `chatcmpl-${crypto.randomUUID()}`,
-      object: "chat.completion.chunk" as const,
-      created: Math.floor(Date.now() / 1000),
-      model: this.model,
+    const reply = {};
+    let number: number | undefined;
+    const leave = () => {
+      this.turns.leave(reply);
+      if (number !== undefined) this.runtime.end(number);
     };
+    // Also while nobody reads: the next reply must not wait for this one then.
+    const ended = AbortSignal.any(signal ? [signal, this.disposal.signal] : [this.disposal.signal]);
+    ended.addEventListener("abort", leave, { once: true });
     const check = () => {
+      checkSignal(signal);
       this.checkAlive();
-      if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
+    };
+    const use = async <T>(task: () => Promise<T>): Promise<T> => {
+      check();
+      return this.turns.use(reply, ended, task).catch((error: unknown) => {
+        check();
+        throw error;
+      });
     };
     try {
-      check();
+      const head = {
+        id: `chatcmpl-${randomId()}`,
+        object: "chat.completion.chunk" as const,
+        created: Math.floor(Date.now() / 1000),
+        model: this.model,
+      };
       const started = performance.now();
-      let first: number | undefined;
-      await this.runtime.begin(request);
+      number = await use(() => this.runtime.begin(request));
       yield { ...head, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }] };
+      let first: number | undefined;
+      // The model's own time, not that of the reader between two parts.
+      let later = 0;
       for (;;) {
-        check();
-        const { text, finish_reason, usage } = await this.runtime.step();
+        const asked = performance.now();
+        const { text, finish_reason, usage } = await use(() => this.runtime.step(number!));
         const now = performance.now();
-        if (usage.completion_tokens > 0) first ??= now;
+        if (first !== undefined) later += now - asked;
+        else if (usage.completion_tokens > 0) first = now;
         if (first !== undefined) {
-          const later = usage.completion_tokens - 1;
+          const tokens = usage.completion_tokens - 1;
           this.speed = { time_to_first_token_ms: first - started };
-          if (later > 0 && now > first) this.speed.tokens_per_second = later / ((now - first) / 1000);
+          if (tokens > 0 && later > 0) this.speed.tokens_per_second = tokens / (later / 1000);
         }
         const delta = text ? { content: text } : {};
         const last = finish_reason === null ? {} : { usage: openAiUsage(usage) };
@@ -132,10 +151,46 @@ export class Plume {
         if (finish_reason) return;
       }
     } finally {
-      release();
+      ended.removeEventListener("abort", leave);
+      leave();
     }
   }
 }
+
+/** Throws where the caller has aborted. */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
+}
+
+/** Not crypto.randomUUID, which pages over plain http do not have. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const invalid = (message: string) => new PlumeError("invalid_request", message);
+
+/** What a value is, for messages. */
+const kind = (value: unknown) =>
+  value === null ? "null" : Array.isArray(value) ? "a list" : `of type ${typeof value}`;
+
+function checkModel(model: ModelSource | undefined): ModelSource | undefined {
+  if (model === undefined || typeof model === "string" || model instanceof URL || model instanceof Blob) return model;
+  const files = typeof FileList !== "undefined" && model instanceof FileList ? Array.from(model) : model;
+  if (!Array.isArray(files)) throw invalid(`the model is ${kind(files)}; expected a URL, a Blob or a list of Files`);
+  if (files.length === 0 || !files.every((file) => file instanceof File))
+    throw invalid("the list of a model's files is empty, or has something that is no File");
+  return files;
+}
+
+function checkContextLength(length: unknown): void {
+  if (length !== undefined && !(Number.isSafeInteger(length) && (length as number) > 0 && (length as number) < 2 ** 32))
+    throw invalid(`context_length is ${show(length)}; expected a whole number from 1`);
+}
+
+/** A value in a message; no value's own code is run. */
+const show = (value: unknown) =>
+  typeof value === "object" || typeof value === "function" ? kind(value) : String(value);
 
 function openAiUsage({ cached_tokens, ...usage }: CoreUsage): Usage {
   return { ...usage, prompt_tokens_details: { cached_tokens } };
@@ -162,22 +217,25 @@ async function whole(chunks: AsyncIterable<ChatCompletionChunk>): Promise<ChatCo
 
 const FIELDS = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"] as const;
 
-/** What a value is, for messages. */
-const kind = (value: unknown) => (value === null ? "null" : typeof value);
-
 /** Refuses what this version does not know, and turns the rest into the core's request. */
 function check(request: ChatCompletionRequest): CoreRequest {
-  const invalid = (message: string) => new PlumeError("invalid_request", message);
-  const known = new Set<string>(["messages", "stream", "stop", "model", ...FIELDS]);
   if (typeof request !== "object" || request === null)
     throw invalid(`the request is ${kind(request)}; expected an object`);
-  const unknown = Object.entries(request).filter(([name, value]) => !known.has(name) && value != null);
+  const known = new Set<string>(["messages", "stream", "stop", "model", ...FIELDS]);
+  const unknown = Object.entries(request).filter(
+    ([name, value]) => !known.has(name) && value != null && !(name === "n" && value === 1),
+  );
   if (unknown.length > 0) throw invalid(`${unknown[0]![0]} is not supported`);
-  if (!Array.isArray(request.messages)) throw invalid("messages is missing; expected a list of messages");
-  const messages = request.messages.map((message: Partial<ChatMessage> | null, index) => {
-    const { role, content } = message ?? {};
+  if (request.stream != null && typeof request.stream !== "boolean")
+    throw invalid(`stream is ${show(request.stream)}; expected true or false`);
+  if (!Array.isArray(request.messages))
+    throw invalid(`messages is ${kind(request.messages)}; expected a list of messages`);
+  const messages = Array.from(request.messages, (message: Partial<ChatMessage> | null | undefined, index) => {
+    const { role, content, ...others } = message ?? {};
     for (const [field, value] of Object.entries({ role, content }))
       if (typeof value !== "string") throw invalid(`messages[${index}].${field} is ${kind(value)}; expected a string`);
+    const other = Object.entries(others).find(([, value]) => value != null);
+    if (other) throw invalid(`messages[${index}].${other[0]} is not supported`);
     return { role, content } as ChatMessage;
   });
   const stop = request.stop == null ? [] : [request.stop].flat();
@@ -189,7 +247,7 @@ function check(request: ChatCompletionRequest): CoreRequest {
     const whole = name === "max_tokens" || name === "top_k" || name === "seed";
     const usable =
       typeof value === "number" && Number.isFinite(value) && (!whole || (Number.isSafeInteger(value) && value >= 0));
-    if (!usable) throw invalid(`${name} is ${String(value)}; expected a ${whole ? "whole number from 0" : "number"}`);
+    if (!usable) throw invalid(`${name} is ${show(value)}; expected a ${whole ? "whole number from 0" : "number"}`);
     // The core counts in 32 bits; what is more than a context or a vocabulary can have means all of it.
     core[name] = whole && name !== "seed" ? Math.min(value, 2 ** 32 - 1) : value;
   }

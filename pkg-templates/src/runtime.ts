@@ -1,4 +1,4 @@
-import init, { loadEngine, type PlumeEngine } from "./wasm/plume.js";
+import type { PlumeEngine } from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
 import { Serial } from "./serial.js";
 import type { FinishReason, LoadOptions, ModelSource, Stats } from "./types.js";
@@ -31,29 +31,47 @@ export interface Piece {
   usage: CoreUsage;
 }
 
-/** A loaded model, in this thread or behind a worker, with at most one reply in the making. */
+/** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
-  begin(request: CoreRequest): Promise<void>;
-  step(): Promise<Piece>;
+  begin(request: CoreRequest): Promise<number>;
+  step(reply: number): Promise<Piece>;
+  /** Forgets a reply. */
+  end(reply: number): void;
   stats(): Promise<Stats>;
   dispose(): void;
 }
 
-/** Loads a model on this thread. `wasm` are the module's bytes, or where it is fetched from. */
+/** The compiled core, not yet loaded. */
+export interface Core {
+  /** Its generated bindings. */
+  bindings: typeof import("./wasm/plume.js");
+  /** Its bytes, or where they are fetched from. */
+  wasm: BufferSource | URL;
+  /** Told when it has crashed: its memory can then not be trusted by any model in it. */
+  onCrash?: () => void;
+}
+
+/** Loads a model on this thread. */
 export async function loadHere(
-  wasm: BufferSource | URL,
+  core: Core,
   model: ModelSource,
-  { onProgress, signal, device = "auto" }: LoadOptions,
+  { onProgress, signal, device = "auto", context_length = 0 }: LoadOptions,
 ): Promise<Runtime> {
   try {
-    await init({ module_or_path: wasm });
+    await core.bindings.default({ module_or_path: core.wasm });
     const report = (loaded: number, total: number) => onProgress?.({ phase: "download", loaded, total });
     const source = model instanceof URL ? model.href : model;
     const adapter = device === "cpu" ? undefined : await findAdapter();
     // Shaders that a processor has to emulate are many times slower than the CPU backend.
     const emulated = device === "auto" && adapter?.software === true;
-    const engine = await loadEngine(source, emulated ? "cpu" : device, report, signal ?? null);
-    return new LocalRuntime(engine, {
+    const engine = await core.bindings.loadEngine(
+      source,
+      emulated ? "cpu" : device,
+      context_length,
+      report,
+      signal ?? null,
+    );
+    return new LocalRuntime(engine, core.onCrash, {
       ...(adapter && { adapter: adapter.name }),
       ...(emulated && { gpu_unavailable: `WebGPU has only a software adapter here, ${adapter.name}, which is slower` }),
     });
@@ -80,22 +98,28 @@ async function findAdapter(): Promise<{ name: string; software: boolean } | unde
 class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
+  private crash: PlumeError | undefined;
 
   constructor(
     private readonly engine: PlumeEngine,
+    private readonly onCrash: (() => void) | undefined,
     /** What the core cannot know. */
     private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
   ) {}
 
-  begin(request: CoreRequest): Promise<void> {
+  begin(request: CoreRequest): Promise<number> {
     return this.call(() => this.engine.begin(request));
   }
 
-  step(): Promise<Piece> {
+  step(reply: number): Promise<Piece> {
     return this.call(async () => {
-      const { text, finish_reason } = (await this.engine.step()) as Omit<Piece, "usage">;
-      return { text, finish_reason, usage: this.engine.usage() as CoreUsage };
+      const { text, finish_reason } = (await this.engine.step(reply)) as Omit<Piece, "usage">;
+      return { text, finish_reason, usage: this.engine.usage(reply) as CoreUsage };
     });
+  }
+
+  end(reply: number): void {
+    this.call(() => this.engine.end(reply)).catch(() => {}); // After a crash there is nothing to forget.
   }
 
   stats(): Promise<Stats> {
@@ -109,12 +133,23 @@ class LocalRuntime implements Runtime {
   }
 
   dispose(): void {
-    void this.call(() => this.engine.free());
+    this.call(() => this.engine.free()).catch(() => {}); // After a crash there is nothing left to free.
   }
 
   private call<T>(task: () => T | Promise<T>): Promise<T> {
-    return this.calls.run(task).catch((thrown: unknown) => {
-      throw PlumeError.from(thrown);
+    const guarded = () => {
+      if (this.crash) throw this.crash;
+      return task();
+    };
+    return this.calls.run(guarded).catch((thrown: unknown) => {
+      const error = PlumeError.from(thrown);
+      if (error.code === "crashed" && !this.crash) {
+        this.crash = new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`, {
+          cause: error,
+        });
+        this.onCrash?.();
+      }
+      throw error;
     });
   }
 }

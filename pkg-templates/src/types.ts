@@ -69,7 +69,7 @@ export interface Progress {
 }
 
 /** What may be loaded: the URL of a GGUF or of a folder (ending in "/"), a GGUF as File or Blob, the files of a folder. */
-export type ModelSource = string | URL | Blob | File[];
+export type ModelSource = string | URL | Blob | File[] | FileList;
 
 /** Options of {@link Plume.load}. */
 export interface LoadOptions {
@@ -77,6 +77,8 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** "auto", the default, takes the GPU where there is one, and the CPU where WebGPU is missing or only emulated. */
   device?: "auto" | "gpu" | "cpu";
+  /** Tokens that a conversation may have, at most what the model allows; without it that, or 8192. Its cache is reserved. */
+  context_length?: number;
 }
 
 /** What only this runtime knows. */

@@ -34,8 +34,11 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     if (id === undefined) return;
     const caller = waiting.get(id);
     waiting.delete(id);
-    if (error) caller?.reject(new PlumeError(error.code, error.message));
-    else caller?.resolve(value);
+    if (!error) return caller?.resolve(value);
+    caller?.reject(new PlumeError(error.code, error.message));
+    // What is left of a core that crashed is not to be used again.
+    if (error.code === "crashed")
+      end(new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`));
   });
   worker.addEventListener("error", (event) => {
     end(new PlumeError("crashed", `the worker failed: ${event.message || "it could not be started"}`));
@@ -44,8 +47,9 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   const abort = () => void ask({ call: "abort" });
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    const absolute = typeof model === "string" || model instanceof URL ? new URL(model, location.href).href : model;
-    await ask({ call: "load", model: absolute, device: options.device ?? "auto" });
+    const { device, context_length } = options;
+    const chosen = { ...(device !== undefined && { device }), ...(context_length !== undefined && { context_length }) };
+    await ask({ call: "load", model: absolute(model), options: chosen });
   } catch (error) {
     worker.terminate();
     throw error;
@@ -53,9 +57,20 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     options.signal?.removeEventListener("abort", abort);
   }
   return {
-    begin: async (request) => void (await ask({ call: "begin", request })),
-    step: () => ask({ call: "step" }) as Promise<Piece>,
+    begin: (request) => ask({ call: "begin", request }) as Promise<number>,
+    step: (reply) => ask({ call: "step", reply }) as Promise<Piece>,
+    end: (reply) => void ask({ call: "end", reply }).catch(() => {}), // A worker that has ended has forgotten it.
     stats: () => ask({ call: "stats" }) as Promise<Stats>,
     dispose: () => end(new PlumeError("disposed", "this model was disposed of")),
   };
+}
+
+/** URLs are the page's: the worker's own address is another. */
+function absolute(model: ModelSource): ModelSource {
+  if (typeof model !== "string" && !(model instanceof URL)) return model;
+  try {
+    return new URL(model, location.href).href;
+  } catch (cause) {
+    throw new PlumeError("invalid_request", `${String(model)} is no URL`, { cause });
+  }
 }

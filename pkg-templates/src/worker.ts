@@ -1,13 +1,15 @@
 // The worker's side: one model, one request at a time, told by messages from worker-runtime.ts.
+import * as bindings from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
 /** What the page asks. */
 export type Call =
-  | { call: "load"; model: ModelSource; device: NonNullable<LoadOptions["device"]> }
+  | { call: "load"; model: ModelSource; options: Pick<LoadOptions, "device" | "context_length"> }
   | { call: "begin"; request: CoreRequest }
-  | { call: "step" }
+  | { call: "step"; reply: number }
+  | { call: "end"; reply: number }
   | { call: "stats" }
   | { call: "abort" };
 
@@ -19,13 +21,15 @@ async function answer(call: Call): Promise<unknown> {
     case "load": {
       const onProgress: LoadOptions["onProgress"] = (progress) => postMessage({ progress });
       const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
-      runtime = await loadHere(wasm, call.model, { device: call.device, signal: abort.signal, onProgress });
+      runtime = await loadHere({ bindings, wasm }, call.model, { ...call.options, signal: abort.signal, onProgress });
       return undefined;
     }
     case "begin":
       return runtime?.begin(call.request);
     case "step":
-      return runtime?.step();
+      return runtime?.step(call.reply);
+    case "end":
+      return runtime?.end(call.reply);
     case "stats":
       return runtime?.stats();
     case "abort":

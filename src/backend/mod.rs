@@ -4,7 +4,7 @@ pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
-use crate::{Result, model::Config, weights::ElementType};
+use crate::{Error, Result, model::Config, weights::ElementType};
 use async_trait::async_trait;
 
 /// How a backend is to lay a matrix out.
@@ -43,6 +43,30 @@ pub struct LatentAttention<'a, B: Backend + ?Sized> {
     pub kv_a_layernorm: &'a B::Vector,
     /// [heads x (nope + v), rank], per head the rows of Wk, then those of Wv.
     pub kv_b_proj: &'a B::Matrix,
+}
+
+impl MatrixDescriptor {
+    /// Checks that `bytes` are whole rows, no more than are missing after `rows_done`, and gives the bytes of one.
+    fn check_rows(&self, bytes: &[u8], rows_done: usize) -> Result<usize> {
+        let row_bytes = self.element_type.byte_length(self.columns as u64).unwrap_or(0) as usize;
+        let missing = self.rows - rows_done;
+        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) || bytes.len() / row_bytes > missing {
+            return Err(Error::Malformed(format!(
+                "{}: {} bytes were given; expected at most {missing} rows of {row_bytes} bytes",
+                self.name,
+                bytes.len()
+            )));
+        }
+        Ok(row_bytes)
+    }
+
+    /// Checks that every row has been given.
+    fn check_whole(&self, rows_done: usize) -> Result<()> {
+        if rows_done == self.rows {
+            return Ok(());
+        }
+        Err(Error::Truncated(format!("{}: {rows_done} of {} rows were given", self.name, self.rows)))
+    }
 }
 
 /// What runs the forward pass. Activations are f32 [tokens, width]. Operations are recorded or computed in call order;

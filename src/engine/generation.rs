@@ -1,6 +1,6 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
-use super::{Request, Sampling, sampling::Random};
+use super::{Message, Request, Sampling, sampling::Random};
 use crate::{
     Error, Result,
     backend::Backend,
@@ -14,10 +14,13 @@ use serde::Serialize;
 /// Prompt tokens that one forward pass takes, so that memory stays bounded and a long prompt can be cancelled.
 const PREFILL_CHUNK: usize = 256;
 
+/// The longest context that a model gets unasked, since its cache is reserved when it is loaded. PLM-1.8B has 4096.
+const DEFAULT_CONTEXT: usize = 8192;
+
 /// What a caller may choose when a model is loaded.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Tokens that the cache can hold; at most, and without it, the model's own context length.
+    /// Tokens that the cache can hold; at most the model's own context length, and without it that, or 8192.
     pub context_length: Option<usize>,
 }
 
@@ -149,7 +152,7 @@ impl<B: Backend> Engine<B> {
         let tokenizer = Tokenizer::new(&checkpoint.vocabulary)?;
         let template = ChatTemplate::new(checkpoint.chat_template.as_deref().unwrap_or(DEFAULT_TEMPLATE))?;
         let most = config.max_position_embeddings;
-        let context_length = options.context_length.unwrap_or(most);
+        let context_length = options.context_length.unwrap_or(most.min(DEFAULT_CONTEXT));
         if context_length == 0 || context_length > most {
             return Err(Error::InvalidRequest(format!(
                 "a context_length of {context_length} was asked for; this model allows 1 to {most}"
@@ -163,11 +166,6 @@ impl<B: Backend> Engine<B> {
     /// The device's name.
     pub fn backend_name(&self) -> String {
         self.backend.name()
-    }
-
-    /// The model's shape.
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// Tokens that the cache can hold.
@@ -194,8 +192,18 @@ impl<B: Backend> Engine<B> {
     /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
     pub fn begin(&mut self, request: &Request) -> Result<Generation> {
         request.validate()?;
-        let text = self.template.render(&request.messages, true)?;
-        let prompt = self.tokenizer.encode(&text, true);
+        let messages: Vec<_> = request
+            .messages
+            .iter()
+            .map(|message| Message { content: self.tokenizer.guard(&message.content).into_owned(), ..message.clone() })
+            .collect();
+        let text = self.template.render(&messages, true)?;
+        // A text that cannot fit need not be encoded to know it. Normalising may shorten text, to no less than a third.
+        let least = text.len() / 3 / self.tokenizer.longest_token().max(1);
+        if least >= self.context_length {
+            return Err(self.too_long(&format!("more than {least}")));
+        }
+        let prompt = self.tokenizer.encode(&text);
         if let Some(id) = prompt.iter().find(|id| **id as usize >= self.config.vocab_size) {
             return Err(Error::Tokenizer(format!(
                 "it gave token {id}, but the model knows {} tokens",
@@ -206,11 +214,7 @@ impl<B: Backend> Engine<B> {
             return Err(Error::Template("it rendered the messages to nothing".to_owned()));
         }
         if prompt.len() >= self.context_length {
-            return Err(Error::ContextFull(format!(
-                "the conversation takes {} tokens and the context holds {}; drop its oldest messages",
-                prompt.len(),
-                self.context_length
-            )));
+            return Err(self.too_long(&prompt.len().to_string()));
         }
         // The last prompt token is always computed: its logits are the first thing wanted.
         let common = self.cached.iter().zip(&prompt[..prompt.len() - 1]).take_while(|(a, b)| a == b).count();
@@ -228,6 +232,13 @@ impl<B: Backend> Engine<B> {
             held: String::new(),
             finished: None,
         })
+    }
+
+    fn too_long(&self, tokens: &str) -> Error {
+        Error::ContextFull(format!(
+            "the conversation takes {tokens} tokens and the context holds {}; drop its oldest messages",
+            self.context_length
+        ))
     }
 
     /// Computes the next token, or the next part of a long prompt (then the text is empty). After a step whose

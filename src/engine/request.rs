@@ -61,6 +61,11 @@ impl Request {
         if self.messages.is_empty() {
             return invalid("messages is empty; expected at least one message".to_owned());
         }
+        for (index, Message { role, .. }) in self.messages.iter().enumerate() {
+            if !matches!(role.as_str(), "system" | "user" | "assistant") {
+                return invalid(format!("messages[{index}].role is {role:?}; expected system, user or assistant"));
+            }
+        }
         if self.max_tokens == Some(0) {
             return invalid("max_tokens is 0; expected at least 1".to_owned());
         }
@@ -69,9 +74,9 @@ impl Request {
         }
         let ranges = [
             ("temperature", self.temperature, 0.0, 100.0),
-            ("top_p", self.top_p, f32::MIN_POSITIVE, 1.0),
+            ("top_p", self.top_p, 0.000_001, 1.0),
             ("min_p", self.min_p, 0.0, 1.0),
-            ("repetition_penalty", self.repetition_penalty, f32::MIN_POSITIVE, 100.0),
+            ("repetition_penalty", self.repetition_penalty, 0.01, 100.0),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -19,11 +19,13 @@ const LONGEST_ARRAY: u64 = 1 << 22;
 /// Arrays in arrays are legal and unused.
 const DEEPEST_ARRAY: usize = 8;
 const MOST_ENTRIES: u64 = 1 << 20;
+/// Bytes of strings that are kept in all: PLM's vocabulary, merges and template have some megabytes.
+const MOST_TEXT: u64 = 128 << 20;
 
 const ARCHITECTURE: &str = "general.architecture";
 
 pub(super) async fn open(source: Rc<dyn Source>) -> Result<Checkpoint> {
-    let mut header = Header { source: &*source, buffer: Vec::new(), start: 0, position: 0 };
+    let mut header = Header { source: &*source, buffer: Vec::new(), start: 0, position: 0, text: 0 };
     let (tensor_count, metadata_count) = header.preamble().await?;
     let mut metadata = header.metadata(metadata_count).await?;
     // The architecture is checked first: another model's missing keys would only confuse.
@@ -91,6 +93,8 @@ struct Header<'a> {
     start: u64,
     /// Where in the file the next byte comes from.
     position: u64,
+    /// Bytes of strings so far.
+    text: u64,
 }
 
 impl Header<'_> {
@@ -156,6 +160,10 @@ impl Header<'_> {
         self.expect(length, what)?;
         if length > LONGEST_STRING {
             return Err(self.malformed(format_args!("{what} is a string of {length} bytes")));
+        }
+        self.text += length;
+        if self.text > MOST_TEXT {
+            return Err(self.malformed(format_args!("the header has more than {MOST_TEXT} bytes of text")));
         }
         let bytes = self.bytes(length, what).await?.to_vec();
         String::from_utf8(bytes).map_err(|_| self.malformed(format_args!("{what} is not UTF-8")))

@@ -61,6 +61,14 @@ impl Config {
                 return Err(Error::UnsupportedModel(format!("{name} is {value}; expected 1 to {most}")));
             }
         }
+        // What all heads have together, and what a context takes, must be sizes that a 32-bit build can count.
+        let together = self.num_attention_heads * self.qk_head_dim().max(self.qk_nope_head_dim + self.v_head_dim);
+        if together > 1 << 20 {
+            return Err(Error::UnsupportedModel(format!(
+                "all heads together are {together} wide; expected up to {}",
+                1 << 20
+            )));
+        }
         if !self.qk_rope_head_dim.is_multiple_of(2) {
             return Err(Error::UnsupportedModel(format!(
                 "qk_rope_head_dim is {}; rotary pairs need an even number",

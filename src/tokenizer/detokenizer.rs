@@ -9,10 +9,10 @@ pub struct DetokenizerStream {
 }
 
 impl DetokenizerStream {
-    /// The text that is certain after one more token. Special tokens show nothing; bytes that can never become UTF-8
+    /// The text that is certain after one more token. Control tokens show nothing; bytes that can never become UTF-8
     /// are U+FFFD.
     pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> String {
-        if !tokenizer.is_special(id) {
+        if !tokenizer.is_control(id) {
             self.pending.extend_from_slice(tokenizer.token_bytes(id));
         }
         let mut text = String::new();

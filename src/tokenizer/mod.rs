@@ -12,8 +12,15 @@ pub use detokenizer::DetokenizerStream;
 
 use crate::{Error, Result, format::Vocabulary};
 use byte_pair::BytePair;
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 use unicode_normalization::UnicodeNormalization;
+
+/// A noncharacter that no text has reason to contain. It stands inside what looks like a special token but is not to be
+/// one, and is taken out before the text is encoded.
+const GUARD: char = '\u{FDD0}';
 
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {
@@ -21,6 +28,8 @@ pub struct Tokenizer {
     tokens: Vec<Vec<u8>>,
     /// Specials by text, longest first, so that the longest one at a position wins.
     specials: Vec<(String, u32)>,
+    /// The specials that no reply shows. Others are text that was added to the vocabulary.
+    control: HashSet<u32>,
     ids: HashMap<Vec<u8>, u32>,
     merges: BytePair,
     stop_tokens: Vec<u32>,
@@ -61,31 +70,55 @@ impl Tokenizer {
                 stop_tokens.push(*id);
             }
         }
-        Ok(Self { tokens, specials, ids, merges, stop_tokens })
+        Ok(Self { tokens, specials, control: parts.control.into_iter().collect(), ids, merges, stop_tokens })
     }
 
-    /// The ids of `text`. With `special`, the texts of special tokens become those tokens; without, they are text like
-    /// any other, so that nobody can write a control token.
-    pub fn encode(&self, text: &str, special: bool) -> Vec<u32> {
+    /// The ids of `text`, in which the texts of special tokens become those tokens.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
-        let mut rest = text;
-        while let Some((at, length, id)) = special.then(|| self.next_special(rest)).flatten() {
-            self.encode_text(&rest[..at], &mut ids);
-            ids.push(id);
-            rest = &rest[at + length..];
+        // Where each special comes next; found again only once it has been passed, so that every special walks the text
+        // once, however many there are in it.
+        let mut next: Vec<Option<usize>> =
+            self.specials.iter().map(|(special, _)| text.find(special.as_str())).collect();
+        let mut done = 0;
+        loop {
+            for (at, (special, _)) in next.iter_mut().zip(&self.specials) {
+                if at.is_some_and(|at| at < done) {
+                    *at = text[done..].find(special.as_str()).map(|found| done + found);
+                }
+            }
+            // The longest of those at one place comes first in the list, and is the one that is kept.
+            let found = next.iter().zip(&self.specials).filter_map(|(at, special)| Some(((*at)?, special)));
+            let Some((at, (special, id))) = found.min_by_key(|(at, _)| *at) else { break };
+            self.encode_text(&text[done..at], &mut ids);
+            ids.push(*id);
+            done = at + special.len();
         }
-        self.encode_text(rest, &mut ids);
+        self.encode_text(&text[done..], &mut ids);
         ids
     }
 
-    fn next_special(&self, text: &str) -> Option<(usize, usize, u32)> {
-        let found =
-            self.specials.iter().filter_map(|(special, id)| Some((text.find(special.as_str())?, special.len(), *id)));
-        found.min_by_key(|(at, length, _)| (*at, std::cmp::Reverse(*length)))
+    /// The text, changed so that [`Tokenizer::encode`] finds no special token in it: what a person wrote must not end a
+    /// message or begin another. Its ids are those of the plain text.
+    pub fn guard<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut guarded = Cow::Borrowed(text);
+        for (special, _) in &self.specials {
+            if guarded.contains(special.as_str()) {
+                let first = special.chars().next().map_or(0, char::len_utf8);
+                let broken = format!("{}{GUARD}{}", &special[..first], &special[first..]);
+                guarded = Cow::Owned(guarded.replace(special.as_str(), &broken));
+            }
+        }
+        guarded
+    }
+
+    /// Bytes of the longest token.
+    pub fn longest_token(&self) -> usize {
+        self.tokens.iter().map(Vec::len).max().unwrap_or(0)
     }
 
     fn encode_text(&self, text: &str, ids: &mut Vec<u32>) {
-        let normalised: String = text.nfc().collect();
+        let normalised: String = text.chars().filter(|c| *c != GUARD).nfc().collect();
         for piece in pre_tokenize::pre_tokenize(&normalised) {
             match self.ids.get(piece.as_bytes()) {
                 Some(id) => ids.push(*id),
@@ -111,8 +144,8 @@ impl Tokenizer {
     }
 
     /// Whether `id` is a control token, which no reply shows.
-    pub fn is_special(&self, id: u32) -> bool {
-        self.specials.iter().any(|(_, special)| *special == id)
+    pub fn is_control(&self, id: u32) -> bool {
+        self.control.contains(&id)
     }
 
     /// The tokens that end a reply: `<|im_end|>`, `<|endoftext|>`, and the file's own end-of-sequence token.

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 pub(super) struct Parts {
     pub tokens: Vec<(u32, Vec<u8>)>,
     pub specials: Vec<(u32, Vec<u8>)>,
+    /// The specials that no reply shows.
+    pub control: Vec<u32>,
     /// Pairs of token bytes, best first.
     pub merges: Vec<(Vec<u8>, Vec<u8>)>,
     pub eos: Option<u32>,
@@ -30,6 +32,8 @@ struct TokenizerJson {
 struct AddedToken {
     id: u32,
     content: String,
+    #[serde(default)]
+    special: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,15 +63,16 @@ pub(super) fn tokenizer_json(bytes: &[u8]) -> Result<Parts> {
     for (text, id) in &json.model.vocab {
         tokens.push((checked(*id)?, spelled(text)?));
     }
-    let mut specials = Vec::new();
-    for AddedToken { id, content } in json.added_tokens {
+    let (mut specials, mut control) = (Vec::new(), Vec::new());
+    for AddedToken { id, content, special } in json.added_tokens {
         specials.push((checked(id)?, content.into_bytes()));
+        control.extend(special.then_some(id));
     }
     let merges = json.model.merges.iter().map(|merge| match merge {
         Merge::Joined(text) => pair(text),
         Merge::Pair(left, right) => Ok((spelled(left)?, spelled(right)?)),
     });
-    Ok(Parts { tokens, specials, merges: merges.collect::<Result<_>>()?, eos: None })
+    Ok(Parts { tokens, specials, control, merges: merges.collect::<Result<_>>()?, eos: None })
 }
 
 pub(super) fn gguf(vocabulary: &GgufVocabulary) -> Result<Parts> {
@@ -75,17 +80,20 @@ pub(super) fn gguf(vocabulary: &GgufVocabulary) -> Result<Parts> {
     const USER_DEFINED: i32 = 4;
     const UNUSED: i32 = 5;
     expect("tokenizer.ggml.pre", &vocabulary.pre, &["qwen2"])?;
-    let (mut tokens, mut specials) = (Vec::new(), Vec::new());
+    let (mut tokens, mut specials, mut control) = (Vec::new(), Vec::new(), Vec::new());
     for (id, text) in vocabulary.tokens.iter().enumerate() {
         let id = checked(u32::try_from(id).unwrap_or(u32::MAX))?;
         match vocabulary.token_types.get(id as usize) {
-            Some(&(CONTROL | USER_DEFINED)) => specials.push((id, text.clone().into_bytes())),
+            Some(&kind @ (CONTROL | USER_DEFINED)) => {
+                specials.push((id, text.clone().into_bytes()));
+                control.extend((kind == CONTROL).then_some(id));
+            }
             Some(&UNUSED) => {}
             _ => tokens.push((id, spelled(text)?)),
         }
     }
     let merges = vocabulary.merges.iter().map(|text| pair(text)).collect::<Result<_>>()?;
-    Ok(Parts { tokens, specials, merges, eos: vocabulary.eos_token_id })
+    Ok(Parts { tokens, specials, control, merges, eos: vocabulary.eos_token_id })
 }
 
 fn expect(what: &str, found: &str, expected: &[&str]) -> Result<()> {

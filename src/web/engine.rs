@@ -12,7 +12,7 @@ use crate::{
     weights::LoadProgress,
 };
 use js_sys::{Array, Function, Reflect};
-use std::rc::Rc;
+use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Blob, File};
 
@@ -33,29 +33,40 @@ macro_rules! on {
     };
 }
 
-/// A loaded model and at most one reply in the making.
+/// A loaded model and the replies in the making. They share one cache: each step finds out how much of it is still its own.
 #[wasm_bindgen]
 pub struct PlumeEngine {
     engine: AnyEngine,
-    generation: Option<Generation>,
+    replies: HashMap<u32, Generation>,
+    next_reply: u32,
     gpu_unavailable: Option<String>,
 }
 
+impl PlumeEngine {
+    fn new(engine: AnyEngine, gpu_unavailable: Option<String>) -> Self {
+        Self { engine, replies: HashMap::new(), next_reply: 0, gpu_unavailable }
+    }
+}
+
 /// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
-/// of a folder. `device` is "auto", "gpu" or "cpu". `on_progress(loaded, total)` counts bytes of weights.
+/// of a folder. `device` is "auto", "gpu" or "cpu". `context_length` 0 is the default. `on_progress(loaded, total)` counts
+/// bytes of weights.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
     device: String,
+    context_length: u32,
     on_progress: Function,
     signal: Option<AbortSignal>,
 ) -> std::result::Result<PlumeEngine, JsValue> {
-    load(model, &device, &on_progress, signal).await.map_err(|error| to_js(&error))
+    let options = LoadOptions { context_length: (context_length > 0).then_some(context_length as usize) };
+    load(model, &device, options, &on_progress, signal).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
     model: JsValue,
     device: &str,
+    options: LoadOptions,
     on_progress: &Function,
     signal: Option<AbortSignal>,
 ) -> Result<PlumeEngine> {
@@ -68,7 +79,6 @@ async fn load(
         let _ = on_progress.call2(&JsValue::UNDEFINED, &(state.loaded as f64).into(), &(state.total as f64).into());
     };
     let cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
-    let options = LoadOptions::default();
     let mut gpu_unavailable = None;
     #[cfg(feature = "gpu")]
     if device != "cpu" {
@@ -79,14 +89,14 @@ async fn load(
         match opened {
             Ok(backend) => {
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
-                return Ok(PlumeEngine { engine: AnyEngine::Gpu(engine), generation: None, gpu_unavailable });
+                return Ok(PlumeEngine::new(AnyEngine::Gpu(engine), gpu_unavailable));
             }
             Err(error) if device == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }
     let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
-    Ok(PlumeEngine { engine: AnyEngine::Cpu(engine), generation: None, gpu_unavailable })
+    Ok(PlumeEngine::new(AnyEngine::Cpu(engine), gpu_unavailable))
 }
 
 /// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.
@@ -128,18 +138,24 @@ async fn open(model: JsValue, signal: Option<AbortSignal>) -> Result<Checkpoint>
 
 #[wasm_bindgen]
 impl PlumeEngine {
-    /// Starts a reply to a request in the fields of `Request`; one that was under way is dropped.
-    pub fn begin(&mut self, request: JsValue) -> std::result::Result<(), JsValue> {
+    /// Starts a reply to a request in the fields of `Request`, and gives its number.
+    pub fn begin(&mut self, request: JsValue) -> std::result::Result<u32, JsValue> {
         let request: Request = serde_wasm_bindgen::from_value(request)
             .map_err(|error| to_js(&Error::InvalidRequest(error.to_string())))?;
         let generation = on!(&mut self.engine, engine => engine.begin(&request)).map_err(|error| to_js(&error))?;
-        self.generation = Some(generation);
-        Ok(())
+        self.next_reply = self.next_reply.wrapping_add(1);
+        self.replies.insert(self.next_reply, generation);
+        Ok(self.next_reply)
     }
 
-    /// The next piece of the reply: { text, finish_reason }, where finish_reason is null but for the last piece.
-    pub async fn step(&mut self) -> std::result::Result<JsValue, JsValue> {
-        let Some(generation) = &mut self.generation else {
+    /// Forgets a reply.
+    pub fn end(&mut self, reply: u32) {
+        self.replies.remove(&reply);
+    }
+
+    /// The next piece of a reply: { text, finish_reason }, where finish_reason is null but for the last piece.
+    pub async fn step(&mut self, reply: u32) -> std::result::Result<JsValue, JsValue> {
+        let Some(generation) = self.replies.get_mut(&reply) else {
             return Err(to_js(&Error::InvalidRequest("no reply is under way".to_owned())));
         };
         let Step { text, finished } =
@@ -150,9 +166,9 @@ impl PlumeEngine {
         ])
     }
 
-    /// The tokens of the reply so far, in OpenAI's fields.
-    pub fn usage(&self) -> std::result::Result<JsValue, JsValue> {
-        let usage = self.generation.as_ref().map(Generation::usage).unwrap_or_default();
+    /// The tokens of a reply so far, in OpenAI's fields.
+    pub fn usage(&self, reply: u32) -> std::result::Result<JsValue, JsValue> {
+        let usage = self.replies.get(&reply).map(Generation::usage).unwrap_or_default();
         serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
     }
 

@@ -13,6 +13,12 @@ pub(super) fn to_js(error: &Error) -> JsValue {
     thrown.into()
 }
 
+/// As [`text`], with what caused it: Node's fetch says no more than "fetch failed" itself.
+pub(super) fn with_cause(thrown: &JsValue) -> String {
+    let cause = Reflect::get(thrown, &"cause".into()).ok().filter(JsValue::is_object);
+    cause.map_or_else(|| text(thrown), |cause| format!("{} ({})", text(thrown), text(&cause)))
+}
+
 /// What a rejected promise or a thrown value says.
 pub(super) fn text(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {

@@ -1,6 +1,6 @@
 //! Files on a server, read by range requests over `fetch`, in a page, a worker or Node.
 
-use super::error::text;
+use super::error::{text, with_cause};
 use crate::{
     Error, Result,
     source::{ByteStream, Folder, MemorySource, Source},
@@ -12,10 +12,15 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
+/// The largest file that is taken whole from a server that gives no ranges: it is held in memory.
+const LARGEST_WHOLE: usize = 1 << 30;
+
 /// A file on a server that answers range requests.
 pub(super) struct HttpSource {
     url: String,
     size: u64,
+    /// What the server calls this version of the file, where it says so.
+    etag: Option<String>,
     signal: Option<AbortSignal>,
 }
 
@@ -28,12 +33,12 @@ pub(super) async fn open(url: &str, signal: Option<AbortSignal>) -> Result<Optio
     match response.status() {
         404 => Ok(None),
         206 => {
-            let range = response.headers().get("content-range").ok().flatten().unwrap_or_default();
-            let size = range.rsplit('/').next().and_then(|total| total.parse().ok());
-            let size = size.ok_or_else(|| {
-                Error::Http(format!("{url}: the size is missing from content-range ({range:?}); a server of another origin must expose that header"))
-            })?;
-            Ok(Some(Rc::new(HttpSource { url: url.to_owned(), size, signal })))
+            let (given, size) = content_range(&response, url)?;
+            if given != (0..1) {
+                return Err(Error::Http(format!("{url}: bytes 0..1 were asked for, the server gave {given:?}")));
+            }
+            let etag = header(&response, "etag");
+            Ok(Some(Rc::new(HttpSource { url: url.to_owned(), size, etag, signal })))
         }
         // An empty file has no first byte.
         416 => Ok(Some(Rc::new(MemorySource::new(url, Vec::new())))),
@@ -42,6 +47,11 @@ pub(super) async fn open(url: &str, signal: Option<AbortSignal>) -> Result<Optio
             let mut body = Body::new(&response, url, signal)?;
             let mut bytes = Vec::new();
             while let Some(chunk) = body.next().await? {
+                if bytes.len() + chunk.len() > LARGEST_WHOLE {
+                    return Err(Error::Http(format!(
+                        "{url}: the server gives no byte ranges, which a file of over {LARGEST_WHOLE} bytes needs"
+                    )));
+                }
                 bytes.extend_from_slice(&chunk);
             }
             Ok(Some(Rc::new(MemorySource::new(url, bytes))))
@@ -50,10 +60,31 @@ pub(super) async fn open(url: &str, signal: Option<AbortSignal>) -> Result<Optio
     }
 }
 
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).ok().flatten()
+}
+
+/// The range that a 206 says it gives, and the size of the whole file.
+fn content_range(response: &Response, url: &str) -> Result<(Range<u64>, u64)> {
+    let value = header(response, "content-range").unwrap_or_default();
+    let parse = || {
+        let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let end = last.parse::<u64>().ok()?.checked_add(1)?;
+        Some((first.parse().ok()?..end, size.parse().ok()?))
+    };
+    parse().ok_or_else(|| {
+        Error::Http(format!(
+            "{url}: content-range is {value:?}; expected a range and the file's size, and a server of another origin must \
+             expose that header"
+        ))
+    })
+}
+
 async fn fetch(url: &str, range: Option<Range<u64>>, signal: Option<&AbortSignal>) -> Result<Response> {
     let failed = |thrown: JsValue| match signal.is_some_and(AbortSignal::aborted) {
         true => Error::Aborted,
-        false => Error::Io(format!("{url}: {}", text(&thrown))),
+        false => Error::Io(format!("{url}: {}", with_cause(&thrown))),
     };
     let init = RequestInit::new();
     init.set_signal(signal);
@@ -107,6 +138,16 @@ impl Source for HttpSource {
                 response.status(),
                 range.start,
                 range.end
+            )));
+        }
+        let (given, size) = content_range(&response, &self.url)?;
+        if size != self.size || header(&response, "etag") != self.etag {
+            return Err(Error::Http(format!("{}: the file changed while it was loading; load it again", self.url)));
+        }
+        if given != range {
+            return Err(Error::Http(format!(
+                "{}: bytes {range:?} were asked for, the server gave {given:?}",
+                self.url
             )));
         }
         let body = Body::new(&response, &self.url, self.signal.clone())?;

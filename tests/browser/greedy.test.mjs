@@ -5,6 +5,7 @@ import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
+import { Plume } from "../../build/plume-lm/dist/node.js";
 import { checkGreedy, KINDS, share } from "../support.mjs";
 
 const site = await serve({
@@ -36,3 +37,25 @@ for (const [kind, { url }] of Object.entries(KINDS))
     assert.equal(backend, "gpu");
     t.diagnostic(`${adapter}: ${checkGreedy(kind, share(kind), replies)}`);
   });
+
+test("the same seed writes the same text in Node on the CPU and in Chromium on the GPU", async (t) => {
+  const request = {
+    messages: [{ role: "user", content: "Tell me a story about a brave fox named Pip." }],
+    ...{ temperature: 0.9, top_k: 40, top_p: 0.95, min_p: 0.02, repetition_penalty: 1.1, seed: 11, max_tokens: 80 },
+  };
+  const lm = await Plume.load(undefined, { device: "cpu" });
+  const expected = (await lm.chat.completions.create(request)).choices[0].message.content;
+  lm.dispose();
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.goto(`${site.origin}/tests/browser/blank.html`);
+  const found = await page.evaluate(async (request) => {
+    const { Plume } = await import("/package/dist/index.js");
+    const lm = await Plume.load(undefined, { device: "gpu" });
+    const reply = await lm.chat.completions.create(request);
+    lm.dispose();
+    return reply.choices[0].message.content;
+  }, request);
+  assert.ok(expected.length > 100, expected);
+  assert.equal(found, expected);
+});

@@ -139,6 +139,7 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   };
   for (const [file, pattern] of [
     ["/missing.gguf", /404/],
+    ["/100%.gguf", /404/],
     ["/index.html", /an HTML page/],
   ]) {
     await load(site.origin + file);
@@ -154,6 +155,15 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   await ask(page, "What is the capital of Japan?");
   await finished(page);
   assert.match(await replies(page).textContent(), /Tokyo/);
+});
+
+test("on a phone nothing is wider than the screen", async (t) => {
+  const { page } = await open(t, { query: "" });
+  await page.setViewportSize({ width: 360, height: 640 });
+  await page.getByText("Model and settings").click();
+  const widest = () =>
+    Math.max(...Array.from(document.querySelectorAll("body *"), (e) => e.getBoundingClientRect().right));
+  assert.ok((await page.evaluate(widest)) <= 360, `${await page.evaluate(widest)} pixels`);
 });
 
 test("a GGUF from the visitor's disk loads", async (t) => {

@@ -8,6 +8,7 @@ import test from "node:test";
 import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
 import { gguf, model } from "../support.mjs";
 
+let versions = 1;
 const good = readFileSync(gguf("Q8_0"));
 const folder = (name) => readFileSync(path.join(model, name));
 
@@ -29,16 +30,32 @@ const files = new Map([
     "/hangs-up.gguf",
     (request, response) => ranged(good, request, response, (body) => body.subarray(0, body.length / 2)),
   ],
-  ["/lies.gguf", (request, response) => ranged(good, request, response, (body) => body.subarray(0, -1), true)],
+  ["/another-range.gguf", (request, response) => ranged(good, request, response, (body) => body, { shift: 32 })],
+  ["/grows.gguf", (request, response) => ranged(good, request, response, (body) => body, { grow: 1 })],
+  [
+    "/changes.gguf",
+    (request, response) => ranged(good, request, response, (body) => body, { etag: `"${versions++}"` }),
+  ],
+  [
+    "/lies.gguf",
+    (request, response) => ranged(good, request, response, (body) => body.subarray(0, -1), { whole: true }),
+  ],
 ]);
 
-/** Answers a range; `change` spoils the body, and without `whole` the connection is cut after it. */
-function ranged(bytes, request, response, change = (body) => body, whole = false) {
-  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range);
-  const body = bytes.subarray(Number(first), Number(last) + 1);
+/**
+ * Answers a range; `change` spoils the body, and without `whole` the connection is cut after it. `shift` gives another
+ * range, `grow` another size than at first, `etag` a version.
+ */
+function ranged(bytes, request, response, change = (body) => body, { whole = false, shift = 0, grow = 0, etag } = {}) {
+  let [first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range).slice(1).map(Number);
+  const opening = last === 0;
+  if (!opening) [first, last] = [first + shift, last + shift];
+  const size = bytes.length + (opening ? 0 : grow);
+  const body = bytes.subarray(first, last + 1);
   const sent = body.length > 1 ? change(body) : body;
   response.writeHead(206, {
-    "content-range": `bytes ${first}-${last}/${bytes.length}`,
+    "content-range": `bytes ${first}-${last}/${size}`,
+    ...(etag && { etag }),
     "content-length": whole ? sent.length : body.length,
   });
   response.write(sent, () => (sent.length < body.length && !whole ? response.destroy() : response.end()));
@@ -94,6 +111,9 @@ for (const [name, code, pattern] of [
   ["cut.gguf", "truncated", new RegExp(`${good.length >> 1} bytes`)],
   ["cut-in-the-header.gguf", "truncated", /1000 bytes/],
   ["hangs-up.gguf", "io", /the connection broke/],
+  ["another-range.gguf", "http", /were asked for, the server gave/],
+  ["grows.gguf", "http", /changed while it was loading/],
+  ["changes.gguf", "http", /changed while it was loading/],
   ["lies.gguf", "truncated", /1 more bytes? w/],
 ])
   test(`${name} ends in ${code}, and the next load works`, async () => {
@@ -105,7 +125,8 @@ test("a server that is gone is named", () =>
   fails("http://127.0.0.1:1/model.gguf", "io", /127\.0\.0\.1:1\/model\.gguf/));
 
 test("what is no model at all is refused", async () => {
-  await fails(42, "invalid_request", /neither a URL/);
+  await fails(42, "invalid_request", /of type number; expected a URL/);
+  await fails([], "invalid_request", /empty/);
   await fails([1], "invalid_request", /no File/);
   await fails(path.join(model, "no-such-file.gguf"), "io", /no-such-file\.gguf/);
   await assert.rejects(Plume.load(gguf("Q4_0"), { device: "tpu" }), { code: "invalid_request" });
@@ -180,6 +201,34 @@ test("scales that are not numbers are an error, not nonsense", async () => {
   const end = good.length - 256 * 4;
   for (let at = end - 256 * 34; at < end; at += 34) spoilt.writeUInt16LE(0x7e00, at);
   await fails(new File([spoilt], "spoilt.gguf"), "malformed", /NaN/);
+});
+
+test("a core that crashes says so, does not take the process along, and the next load works", async () => {
+  // A namespace that holds itself cannot be printed: the template engine runs out of stack.
+  const cycle = json((t) => (t.chat_template = "{% set ns=namespace(x=1) %}{% set ns.x=ns %}{{ ns }}"));
+  const lm = await Plume.load(await changed({ "tokenizer_config.json": cycle }), { device: "cpu" });
+  const ask = () => lm.chat.completions.create({ messages: [{ role: "user", content: "hi" }] });
+  await assert.rejects(ask(), { code: "crashed" });
+  await assert.rejects(ask(), { code: "crashed", message: /must be loaded again/ });
+  lm.dispose();
+  assert.match(await answers(gguf("Q8_0")), tokyo);
+});
+
+test("templates that would take the stack or the memory are refused", async () => {
+  for (const template of [
+    `{{ ${"not ".repeat(20_000)}x }}`,
+    `{{ x${".a".repeat(10_000)} }}`,
+    "{{ '%2000000000d'|format(1) }}",
+  ])
+    await fails(await changed({ "tokenizer_config.json": json((t) => (t.chat_template = template)) }), "template", /./);
+});
+
+test("a context that does not fit is refused before anything is made for it", async () => {
+  const config = json((c) => (c.max_position_embeddings = 1 << 24));
+  for (const device of ["cpu", "gpu"]) {
+    const load = Plume.load(await changed({ "config.json": config }), { device, context_length: 1 << 24 });
+    await assert.rejects(load, { code: "out_of_device_memory" });
+  }
 });
 
 test("a file cut at any byte is an error", async () => {

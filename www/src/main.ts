@@ -108,6 +108,16 @@ async function loadModel(model: ModelSource | undefined, name: string): Promise<
   }
 }
 
+/** The last part of a URL, readable where it can be read. */
+function fileName(url: string): string {
+  const name = url.replace(/\/$/, "").split("/").pop() ?? url;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 async function showStats(): Promise<void> {
   if (!lm) return;
   const stats = await lm.stats();
@@ -212,7 +222,7 @@ page.cancelLoad.addEventListener("click", () => load?.abort());
 page.loadUrl.addEventListener("submit", (event) => {
   event.preventDefault();
   const url = page.url.value;
-  void loadModel(url, decodeURIComponent(url.replace(/\/$/, "").split("/").pop() ?? url));
+  void loadModel(url, fileName(url));
 });
 page.file.addEventListener("change", () => {
   const file = page.file.files?.[0];

@@ -76,16 +76,8 @@ impl Backend for CpuBackend {
     }
 
     fn upload_rows(&mut self, upload: &mut MatrixUpload, bytes: &[u8]) -> Result<()> {
-        let MatrixDescriptor { name, element_type, rows, columns, layout } = &upload.descriptor;
-        let row_bytes = element_type.byte_length(*columns as u64).unwrap_or(0) as usize;
-        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) || bytes.len() / row_bytes > rows - upload.rows_done
-        {
-            return Err(Error::Malformed(format!(
-                "{name}: {} bytes were given; expected at most {} rows of {row_bytes} bytes",
-                bytes.len(),
-                rows - upload.rows_done
-            )));
-        }
+        let row_bytes = upload.descriptor.check_rows(bytes, upload.rows_done)?;
+        let MatrixDescriptor { element_type, rows, columns, layout, .. } = &upload.descriptor;
         let mut row = vec![0.0; *columns];
         for encoded in bytes.chunks_exact(row_bytes) {
             element_type.decode(encoded, &mut row)?;
@@ -103,10 +95,8 @@ impl Backend for CpuBackend {
     }
 
     fn finish_matrix(&mut self, upload: MatrixUpload) -> Result<Matrix> {
-        let MatrixDescriptor { name, rows, columns, layout, .. } = upload.descriptor;
-        if upload.rows_done != rows {
-            return Err(Error::Truncated(format!("{name}: {} of {rows} rows were given", upload.rows_done)));
-        }
+        upload.descriptor.check_whole(upload.rows_done)?;
+        let MatrixDescriptor { rows, columns, layout, .. } = upload.descriptor;
         Ok(Matrix { rows, columns, values: upload.values, layout })
     }
 

@@ -354,7 +354,17 @@ impl Device {
             return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
         }
         let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        Ok(view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())
+        let words = view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        drop(view);
+        staging.destroy();
+        Ok(words)
+    }
+}
+
+impl Drop for Device {
+    /// Gives all memory back at once; JavaScript's garbage collector knows nothing of it.
+    fn drop(&mut self) {
+        self.device.destroy();
     }
 }
 

@@ -105,8 +105,10 @@ impl MatrixUpload {
 
     fn neurons(descriptor: &MatrixDescriptor) -> Result<Target> {
         let MatrixDescriptor { name, rows: hidden, columns: neurons, .. } = descriptor;
+        // Counted in 64 bits: a build of 32 must refuse, not wrap.
+        let (neurons, hidden) = (*neurons as u64, *hidden as u64);
         let padded = hidden.next_multiple_of(8);
-        let (variant, weights, scales) = match row_variant(descriptor.element_type, *neurons) {
+        let (variant, weights, scales) = match row_variant(descriptor.element_type, descriptor.columns) {
             Variant::Q8_0 => (Variant::NeuronsQ8_0, neurons * padded / 4, neurons / 32 * padded / 2),
             Variant::Q4_0 => (Variant::NeuronsQ4_0, neurons * padded / 8, neurons / 32 * padded / 2),
             kept @ (Variant::F16 | Variant::BF16) => (kept, neurons * (hidden.next_multiple_of(32) / 2), 0),
@@ -116,51 +118,52 @@ impl MatrixUpload {
     }
 
     pub(super) fn upload_rows(&mut self, device: &mut Device, bytes: &[u8]) -> Result<()> {
-        let MatrixDescriptor { name, element_type, rows, columns, .. } = &self.descriptor;
-        let row_bytes = element_type.byte_length(*columns as u64).unwrap_or(0) as usize;
-        if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) || bytes.len() / row_bytes > rows - self.rows_done {
-            return Err(Error::Malformed(format!(
-                "{name}: {} bytes were given; expected at most {} rows of {row_bytes} bytes",
-                bytes.len(),
-                rows - self.rows_done
-            )));
-        }
-        for encoded in bytes.chunks_exact(row_bytes) {
+        let row_bytes = self.descriptor.check_rows(bytes, self.rows_done)?;
+        let MatrixDescriptor { element_type, rows, columns, .. } = &self.descriptor;
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
             let row = self.rows_done;
             match &mut self.target {
                 Target::Rows { variant, weight_words, scale_words, parts } => {
-                    let (mut weights, mut scales) = (vec![0; *weight_words], vec![0; *scale_words]);
-                    pack(
-                        *variant,
-                        *element_type,
-                        encoded,
-                        *columns,
-                        |word, bits| weights[word] |= bits,
-                        |block, scale| {
-                            scales[block / 2] |= scale << (16 * (block % 2));
-                        },
-                    )?;
+                    // As many rows as go to one part, with one write for all of them.
                     let part = parts.iter().rfind(|part| part.first_row <= row).expect("parts cover every row");
-                    let local = (row - part.first_row) as u64;
-                    device.write(&part.weights, local * *weight_words as u64, &weights);
-                    if let Some(buffer) = &part.scales {
-                        device.write(buffer, local * *scale_words as u64, &scales);
+                    let local = row - part.first_row;
+                    let taken = (bytes.len() / row_bytes).min(part.rows - local);
+                    let mut weights = vec![0; taken * *weight_words];
+                    let mut scales = vec![0; taken * *scale_words];
+                    for (i, encoded) in bytes[..taken * row_bytes].chunks_exact(row_bytes).enumerate() {
+                        let weights = &mut weights[i * *weight_words..];
+                        let scales = &mut scales[i * *scale_words..];
+                        pack(
+                            *variant,
+                            *element_type,
+                            encoded,
+                            *columns,
+                            |word, bits| weights[word] |= bits,
+                            |block, scale| scales[block / 2] |= scale << (16 * (block % 2)),
+                        )?;
                     }
+                    device.write(&part.weights, (local * *weight_words) as u64, &weights);
+                    if let Some(buffer) = &part.scales {
+                        device.write(buffer, (local * *scale_words) as u64, &scales);
+                    }
+                    bytes = &bytes[taken * row_bytes..];
+                    self.rows_done += taken;
                 }
                 Target::Neurons { variant, weights, scales } => {
+                    let (encoded, rest) = bytes.split_at(row_bytes);
                     transpose_row(*variant, *element_type, encoded, row, *rows, *columns, weights, scales)?;
+                    bytes = rest;
+                    self.rows_done += 1;
                 }
             }
-            self.rows_done += 1;
         }
         Ok(())
     }
 
     pub(super) fn finish(self, device: &mut Device) -> Result<Matrix> {
+        self.descriptor.check_whole(self.rows_done)?;
         let MatrixDescriptor { name, rows, columns, .. } = self.descriptor;
-        if self.rows_done != rows {
-            return Err(Error::Truncated(format!("{name}: {} of {rows} rows were given", self.rows_done)));
-        }
         Ok(match self.target {
             Target::Rows { variant, parts, .. } => Matrix { rows, columns, variant, parts },
             Target::Neurons { variant, weights, scales } => {
@@ -266,11 +269,12 @@ fn transpose_row(
     Ok(())
 }
 
-fn zeroed(length: usize, name: &str) -> Result<Vec<u32>> {
+fn zeroed(length: u64, name: &str) -> Result<Vec<u32>> {
     let mut words = Vec::new();
-    words
-        .try_reserve_exact(length)
-        .map_err(|_| Error::OutOfDeviceMemory(format!("{name}: {length} words do not fit in memory")))?;
+    let reserved = usize::try_from(length).ok().filter(|length| words.try_reserve_exact(*length).is_ok());
+    let Some(length) = reserved else {
+        return Err(Error::OutOfDeviceMemory(format!("{name}: {length} words do not fit in memory")));
+    };
     words.resize(length, 0);
     Ok(words)
 }

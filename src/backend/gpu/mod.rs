@@ -98,6 +98,7 @@ impl GpuBackend {
         if self.angles.as_ref().is_some_and(fits) {
             return Ok(());
         }
+        let buffer = self.device.storage((positions * config.qk_rope_head_dim) as u64 * 4, "the rotary angles")?;
         let mut words = Vec::with_capacity(positions * config.qk_rope_head_dim);
         for position in 0..positions {
             for pair in 0..config.qk_rope_head_dim / 2 {
@@ -106,7 +107,6 @@ impl GpuBackend {
                 words.extend([(angle.cos() as f32).to_bits(), (angle.sin() as f32).to_bits()]);
             }
         }
-        let buffer = self.device.storage(words.len() as u64 * 4, "the rotary angles")?;
         self.device.write(&buffer, 0, &words);
         self.angles = Some(Angles { buffer, rope: config.qk_rope_head_dim, theta: config.rope_theta, positions });
         Ok(())
@@ -256,7 +256,10 @@ impl Backend for GpuBackend {
         self.prepare_angles(config, capacity)?;
         let bytes = (capacity * entry_shape(config).1) as u64 * 4;
         let layers = (0..config.num_hidden_layers).map(|_| self.device.storage(bytes, "the cache"));
-        Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity })
+        let layers = layers.collect::<Result<_>>()?;
+        // The cache is wider than the angles: what it was granted, they can be too.
+        self.prepare_angles(config, capacity)?;
+        Ok(Cache { layers, capacity })
     }
 
     fn embed(&mut self, table: &Matrix, ids: &[u32], position: usize) -> Result<Activation> {
