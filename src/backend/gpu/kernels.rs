@@ -1,5 +1,6 @@
 //! The kernels' WGSL, and what stands in it besides WGSL: a line `#include weights` is replaced by the reader of one weight
-//! layout, and lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME.
+//! layout, lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME, and what
+//! [`Kernel::constants`] gives is declared ahead of everything.
 
 /// One shader of `shaders/`, with the options that choose its marked lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,9 +81,15 @@ impl Kernel {
         }
     }
 
-    /// The shader with the variant's reader in it, and of its marked lines those that are asked for.
+    /// What the kernel's text takes for granted, as `const NAME = valueu;`: workgroup sizes and tiles.
+    fn constants(self) -> Vec<(&'static str, u32)> {
+        Vec::new()
+    }
+
+    /// The shader with its constants and the variant's reader in it, and of its marked lines those that are asked for.
     pub fn source(self, variant: Variant) -> String {
-        let mut source = String::new();
+        let mut source: String =
+            self.constants().iter().map(|(name, value)| format!("const {name} = {value}u;\n")).collect();
         // One entry for each `#if` that is open: whether its lines are kept.
         let mut kept: Vec<bool> = Vec::new();
         for line in self.template().lines() {
