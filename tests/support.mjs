@@ -31,7 +31,7 @@ export function share(kind) {
 }
 
 /** Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way. */
-const TIE = 1e-3;
+const TIE = 1e-2;
 
 /** The bytes of each token: byte-level BPE writes byte b as a printable character. */
 function tokenBytes() {

@@ -83,7 +83,7 @@ pub trait Backend {
     type Activation;
     /// The non-zero neurons of a feed-forward layer: for every token a list of (index, value).
     type SparseActivation;
-    /// For each layer [capacity, kv_lora_rank + qk_rope_head_dim]: the normed latent `c`, then the rotated key.
+    /// For each layer [capacity, kv_lora_rank + qk_rope_head_dim]: the normed latent `c`, then the rotated key, as f16.
     type Cache;
 
     /// A name for people: the adapter's, or the processor's.
@@ -100,6 +100,8 @@ pub trait Backend {
     fn finish_matrix(&mut self, upload: Self::MatrixUpload) -> Result<Self::Matrix>;
     /// Puts a vector on the device.
     fn vector(&mut self, values: &[f32]) -> Result<Self::Vector>;
+    /// Bytes that the cache takes for one token in all layers.
+    fn cache_bytes_a_token(&self, config: &Config) -> usize;
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
 

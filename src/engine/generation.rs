@@ -173,9 +173,9 @@ impl<B: Backend> Engine<B> {
         self.context_length
     }
 
-    /// Bytes of cache that the conversation takes now (f32).
+    /// Bytes of cache that the conversation takes now.
     pub fn cache_bytes(&self) -> usize {
-        self.cached.len() * self.config.num_hidden_layers * self.config.cache_width() * size_of::<f32>()
+        self.cached.len() * self.backend.cache_bytes_a_token(&self.config)
     }
 
     /// The fraction of non-zero neurons of each layer in the last forward pass.

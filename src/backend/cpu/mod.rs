@@ -4,6 +4,7 @@
 use super::{Backend, LatentAttention, Layout, MatrixDescriptor};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
+use half::f16;
 
 /// A weight matrix, decoded to f32.
 pub struct Matrix {
@@ -42,18 +43,27 @@ pub struct SparseActivation {
 pub struct Cache {
     layers: Vec<Vec<f32>>,
     capacity: usize,
+    /// Whether entries keep what f16 cannot hold.
+    f32: bool,
 }
 
 /// Runs PLM on the calling thread.
 #[derive(Default)]
 pub struct CpuBackend {
     density: Vec<f32>,
+    f32_cache: bool,
 }
 
 impl CpuBackend {
     /// A backend without state; weights belong to whoever uploads them.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One whose cache keeps f32 values, as the float32 reference does. Otherwise entries are rounded to f16, as every
+    /// device keeps them, so that both write the same text.
+    pub fn with_f32_cache() -> Self {
+        Self { f32_cache: true, ..Self::default() }
     }
 }
 
@@ -104,9 +114,13 @@ impl Backend for CpuBackend {
         Ok(values.to_vec())
     }
 
+    fn cache_bytes_a_token(&self, config: &Config) -> usize {
+        config.num_hidden_layers * config.cache_width() * size_of::<f32>()
+    }
+
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
         let layers = (0..config.num_hidden_layers).map(|_| zeroed(capacity, config.cache_width(), "the cache"));
-        Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity })
+        Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity, f32: self.f32_cache })
     }
 
     fn embed(&mut self, table: &Matrix, ids: &[u32], _position: usize) -> Result<Activation> {
@@ -229,9 +243,18 @@ impl Cache {
             entry.iter_mut().zip(normed).for_each(|(to, value)| *to = value);
             entry[config.kv_lora_rank..].copy_from_slice(k_pe);
             rope(&mut entry[config.kv_lora_rank..], position + token, config.rope_theta);
+            if !self.f32 {
+                entry.iter_mut().for_each(|value| *value = as_f16(*value));
+            }
         }
         Ok(())
     }
+}
+
+/// The nearest f16; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.
+fn as_f16(value: f32) -> f32 {
+    let most = f32::from(f16::MAX);
+    f16::from_f32(value.clamp(-most, most)).to_f32()
 }
 
 /// x W^T.

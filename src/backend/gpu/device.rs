@@ -71,6 +71,8 @@ pub(super) struct Device {
     buffers_made: Cell<usize>,
     failure: Failure,
     pub name: String,
+    /// Whether a processor plays the GPU.
+    pub software: bool,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
 }
@@ -108,6 +110,7 @@ impl Device {
             Error::NoWebGpu("no adapter was found; there is no GPU driver, or the browser keeps WebGPU off".to_owned())
         })?;
         let info = adapter.get_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
         let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
         let (device, queue) = adapter
             .request_device(&descriptor)
@@ -142,6 +145,7 @@ impl Device {
             pool: Pool::default(),
             buffers_made: Cell::new(0),
             failure,
+            software,
             binding_limit,
         })
     }

@@ -2,7 +2,7 @@
 //! layout, lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME, and what
 //! [`Kernel::constants`] gives is declared ahead of everything.
 
-/// One shader of `shaders/`, with the options that choose its marked lines.
+/// One shader of `shaders/`, with what chooses its marked lines and its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Embed,
@@ -10,16 +10,50 @@ pub(super) enum Kernel {
     Matmul,
     /// One token's product.
     Matvec {
+        lanes: u32,
         norm: bool,
-        add: bool,
+        epilogue: Epilogue,
     },
-    /// One token's up projection: relu(y)^2 as lists.
-    MatvecReluSquared,
-    AppendAndAbsorb,
-    LatentAttention,
-    ExpandValue,
+    /// `depth` is 1 where workgroups are to be narrow.
+    AppendAndAbsorb {
+        depth: u32,
+    },
+    LatentAttention(AttentionShape),
+    /// With `reduce`, several invocations share a value.
+    ExpandValue {
+        latent: u32,
+        reduce: bool,
+    },
     Compact,
-    SparseMatmul,
+    /// `depth` is 1 where workgroups are to be narrow.
+    SparseMatmul {
+        column_lanes: u32,
+        depth: u32,
+    },
+}
+
+/// What a matvec does with its product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Epilogue {
+    Store,
+    Add,
+    /// relu(y)^2, as lists.
+    ReluSquared,
+}
+
+/// The constants of latent_attention.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AttentionShape {
+    /// Fours of heads.
+    pub quads: u32,
+    /// Cache entries.
+    pub tile: u32,
+    pub width: u32,
+    /// In units of 4 values.
+    pub latent: u32,
+    /// In units of 4 values.
+    pub entry: u32,
+    pub staged: bool,
 }
 
 /// The weight layout that a kernel reads.
@@ -63,27 +97,42 @@ impl Kernel {
             Self::Embed => shader!("embed"),
             Self::RmsNorm => shader!("rms_norm"),
             Self::Matmul => shader!("matmul"),
-            Self::Matvec { .. } | Self::MatvecReluSquared => shader!("matvec"),
-            Self::AppendAndAbsorb => shader!("append_and_absorb"),
-            Self::LatentAttention => shader!("latent_attention"),
-            Self::ExpandValue => shader!("expand_value"),
+            Self::Matvec { .. } => shader!("matvec"),
+            Self::AppendAndAbsorb { .. } => shader!("append_and_absorb"),
+            Self::LatentAttention(_) => shader!("latent_attention"),
+            Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
-            Self::SparseMatmul => shader!("sparse_matmul"),
+            Self::SparseMatmul { .. } => shader!("sparse_matmul"),
         }
     }
 
     fn has(self, option: &str) -> bool {
         match (self, option) {
             (Self::Matvec { norm, .. }, "NORM") => norm,
-            (Self::Matvec { add, .. }, "ADD") => add,
-            (Self::MatvecReluSquared, "NORM" | "RELU_SQUARED") => true,
+            (Self::Matvec { epilogue, .. }, "ADD") => epilogue == Epilogue::Add,
+            (Self::Matvec { epilogue, .. }, "RELU_SQUARED") => epilogue == Epilogue::ReluSquared,
+            (Self::Matvec { lanes, .. }, "REDUCE") => lanes > 1,
+            (Self::Matvec { lanes, .. }, "TWO_STEPS") => lanes > 8,
+            (Self::AppendAndAbsorb { depth }, "REDUCE") => depth > 1,
+            (Self::LatentAttention(shape), "STAGED") => shape.staged,
+            (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
+            (Self::SparseMatmul { depth, .. }, "PACKED") => depth > 1,
             _ => false,
         }
     }
 
     /// What the kernel's text takes for granted, as `const NAME = valueu;`: workgroup sizes and tiles.
     fn constants(self) -> Vec<(&'static str, u32)> {
-        Vec::new()
+        match self {
+            Self::Matvec { lanes, .. } => vec![("LANES", lanes)],
+            Self::AppendAndAbsorb { depth } => vec![("DEPTH", depth)],
+            Self::LatentAttention(AttentionShape { quads, tile, width, latent, entry, .. }) => {
+                vec![("QUADS", quads), ("TILE", tile), ("WIDTH", width), ("LATENT", latent), ("ENTRY", entry)]
+            }
+            Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
+            Self::SparseMatmul { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
+            Self::Embed | Self::RmsNorm | Self::Matmul | Self::Compact => Vec::new(),
+        }
     }
 
     /// The shader with its constants and the variant's reader in it, and of its marked lines those that are asked for.
@@ -116,14 +165,15 @@ mod tests {
 
     #[test]
     fn marked_lines_are_kept_where_they_are_asked_for() {
-        let plain = Kernel::Matvec { norm: false, add: false }.source(Variant::Q4_0);
-        let fused = Kernel::Matvec { norm: true, add: true }.source(Variant::Q4_0);
-        let relu = Kernel::MatvecReluSquared.source(Variant::Q4_0);
+        let matvec = |norm, epilogue| Kernel::Matvec { lanes: 32, norm, epilogue }.source(Variant::Q4_0);
+        let plain = matvec(false, Epilogue::Store);
+        let fused = matvec(true, Epilogue::Add);
+        let relu = matvec(true, Epilogue::ReluSquared);
         for source in [&plain, &fused, &relu] {
-            assert!(!source.contains('#') && source.contains("fn dot32"));
+            assert!(!source.contains('#') && source.contains("fn dot32") && source.starts_with("const LANES = 32u;\n"));
         }
         assert!(!plain.contains("squares") && fused.contains("squares") && relu.contains("squares"));
         assert!(fused.contains("+= sums[i]") && !plain.contains("+= sums[i]") && !relu.contains("] = sums[i]"));
-        assert!(relu.contains("counts[group.x]") && !fused.contains("counts[group.x]"));
+        assert!(relu.contains("counts[tile]") && !fused.contains("counts[tile]"));
     }
 }

@@ -1,0 +1,175 @@
+//! Attention in the absorbed form: new tokens are appended to the latent cache, queries are taken into the latent space,
+//! the context is gone through in parts, and the parts are put together as values are expanded.
+
+use super::{
+    Activation, Dispatch, GpuBackend, check,
+    device::Buffer,
+    kernels::{AttentionShape, Kernel, Variant},
+    words,
+};
+use crate::{Error, Result, backend::LatentAttention, model::Config};
+
+/// Cache entries that one workgroup of latent_attention.wgsl takes when there is but one token: more, and a long context has
+/// too few workgroups; fewer, and putting the parts together costs more than it gains.
+const PART_LENGTH: usize = 128;
+/// Parts of the longest context. Each costs expand_value.wgsl a read of a latent for each head.
+const MOST_PARTS: usize = 32;
+/// The widest latent that fits in the workgroup memory of expand_value.wgsl.
+const MOST_RANK: usize = 2048;
+
+/// For each layer [capacity, entry], f16; an entry is the latent, then the rotated key, each padded to a multiple of 4.
+pub struct Cache {
+    layers: Vec<Buffer>,
+    capacity: usize,
+}
+
+/// (cos, sin) of every position and pair, for one configuration.
+pub(super) struct Angles {
+    buffer: Buffer,
+    rope: usize,
+    theta: f32,
+    positions: usize,
+}
+
+/// The latent and a whole cache entry, in units of 4 values.
+fn entry_shape(config: &Config) -> (usize, usize) {
+    let latent = config.kv_lora_rank.div_ceil(4);
+    (latent, latent + config.qk_rope_head_dim.div_ceil(4))
+}
+
+/// Bytes of one cache entry.
+pub(super) fn entry_bytes(config: &Config) -> usize {
+    entry_shape(config).1 * 8
+}
+
+impl GpuBackend {
+    pub(super) fn reserve_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
+        if config.kv_lora_rank > MOST_RANK {
+            return Err(Error::UnsupportedModel(format!(
+                "kv_lora_rank is {}; the GPU backend runs up to {MOST_RANK}",
+                config.kv_lora_rank
+            )));
+        }
+        let bytes = capacity as u64 * entry_bytes(config) as u64;
+        let layers = (0..config.num_hidden_layers).map(|_| self.device.storage(bytes, "the cache"));
+        let layers = layers.collect::<Result<_>>()?;
+        self.prepare_angles(config, capacity)?;
+        Ok(Cache { layers, capacity })
+    }
+
+    /// Angles in f64: the sine of some thousand radians in f32 has lost four digits.
+    fn prepare_angles(&mut self, config: &Config, positions: usize) -> Result<()> {
+        let fits = |angles: &Angles| {
+            angles.rope == config.qk_rope_head_dim && angles.theta == config.rope_theta && angles.positions >= positions
+        };
+        if self.angles.as_ref().is_some_and(fits) {
+            return Ok(());
+        }
+        let buffer = self.device.storage(positions as u64 * config.qk_rope_head_dim as u64 * 4, "the rotary angles")?;
+        let mut words = Vec::with_capacity(positions * config.qk_rope_head_dim);
+        for position in 0..positions {
+            for pair in 0..config.qk_rope_head_dim / 2 {
+                let exponent = -2.0 * pair as f64 / config.qk_rope_head_dim as f64;
+                let angle = position as f64 * f64::from(config.rope_theta).powf(exponent);
+                words.extend([(angle.cos() as f32).to_bits(), (angle.sin() as f32).to_bits()]);
+            }
+        }
+        self.device.write(&buffer, 0, &words);
+        self.angles = Some(Angles { buffer, rope: config.qk_rope_head_dim, theta: config.rope_theta, positions });
+        Ok(())
+    }
+
+    fn angles(&self) -> Result<Buffer> {
+        let angles = self.angles.as_ref().map(|angles| angles.buffer.clone());
+        angles.ok_or_else(|| Error::UnsupportedModel("a cache must be created before it is used".to_owned()))
+    }
+
+    /// Appends the new tokens to the cache and attends to everything in it.
+    pub(super) fn attend(
+        &mut self,
+        cache: &mut Cache,
+        attention: &LatentAttention<'_, Self>,
+        config: &Config,
+    ) -> Result<Activation> {
+        let LatentAttention { layer, position, q, compressed, kv_a_layernorm, kv_b_proj } = *attention;
+        let (heads, tokens) = (config.num_attention_heads, q.tokens);
+        let (rank, nope, rope, v) =
+            (config.kv_lora_rank, config.qk_nope_head_dim, config.qk_rope_head_dim, config.v_head_dim);
+        check("latent_attention: width of q", q.width, heads * config.qk_head_dim())?;
+        check("latent_attention: width of compressed", compressed.width, config.cache_width())?;
+        check("latent_attention: tokens of compressed", compressed.tokens, tokens)?;
+        check("latent_attention: parts of kv_b_proj", kv_b_proj.parts.len(), 1)?;
+        let length = position + tokens;
+        if length > cache.capacity {
+            return Err(Error::ContextFull(format!("{length} tokens do not fit in a context of {}", cache.capacity)));
+        }
+        let weights = &kv_b_proj.parts[0];
+        let (latent, entry) = entry_shape(config);
+        let angles = self.angles()?;
+
+        let latent_query = self.device.scratch(tokens * heads * entry * 4)?;
+        let mut buffers = weights.bindings();
+        buffers.extend([
+            (2, &self.state),
+            (3, q.values.buffer()),
+            (4, compressed.values.buffer()),
+            (5, kv_a_layernorm),
+            (6, &angles),
+            (7, latent_query.buffer()),
+            (8, &cache.layers[layer]),
+        ]);
+        let mut params = words([heads, nope, rope, v, rank]).to_vec();
+        params.extend([config.attention_scale().to_bits(), config.rms_norm_eps.to_bits()]);
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::AppendAndAbsorb { depth: if self.narrow { 1 } else { 16 } },
+            variant: kv_b_proj.variant,
+            buffers: &buffers,
+            params: &params,
+            workgroups: [rank.div_ceil(64), heads + 1, tokens],
+            repeated: tokens == 1,
+        })?;
+
+        // Many tokens fill the device with fewer parts each, and so take no more memory than one.
+        let part_length = (tokens * PART_LENGTH).max(cache.capacity.div_ceil(MOST_PARTS));
+        let most_parts = cache.capacity.div_ceil(part_length);
+        let quads = heads.div_ceil(4).min(4);
+        let z = self.device.scratch(tokens * heads * most_parts * latent * 4)?;
+        let sums = self.device.scratch(tokens * heads * most_parts * 2)?;
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::LatentAttention(self.attention_shape(quads, latent, entry)),
+            variant: Variant::Plain,
+            buffers: &[
+                (0, &self.state),
+                (1, latent_query.buffer()),
+                (2, &cache.layers[layer]),
+                (3, z.buffer()),
+                (4, sums.buffer()),
+            ],
+            params: &words([heads, most_parts, part_length]),
+            workgroups: [length.div_ceil(part_length), heads.div_ceil(4 * quads), tokens],
+            repeated: tokens == 1,
+        })?;
+
+        let o = self.activation(tokens, heads * v)?;
+        let mut buffers = weights.bindings();
+        buffers.extend([(2, z.buffer()), (3, sums.buffer()), (4, o.values.buffer()), (5, &self.state)]);
+        let reduce = !self.narrow;
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::ExpandValue { latent: latent as u32, reduce },
+            variant: kv_b_proj.variant,
+            buffers: &buffers,
+            params: &words([heads, nope, v, rank, most_parts, part_length]),
+            workgroups: [if reduce { v.div_ceil(32) } else { 1 }, heads, tokens],
+            repeated: tokens == 1,
+        })?;
+        Ok(o)
+    }
+
+    fn attention_shape(&self, quads: usize, latent: usize, entry: usize) -> AttentionShape {
+        let [quads, latent, entry] = words([quads, latent, entry]);
+        match self.narrow {
+            true => AttentionShape { quads, tile: 32, width: 8, latent, entry, staged: false },
+            false => AttentionShape { quads, tile: 64, width: 64 * quads, latent, entry, staged: true },
+        }
+    }
+}

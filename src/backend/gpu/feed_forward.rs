@@ -1,0 +1,116 @@
+//! The feed-forward layer: the up projection gives lists of the active neurons, the down projection reads only their rows.
+
+use super::{
+    Activation, Dispatch, GpuBackend, Matrix, check,
+    device::{Buffer, Scratch},
+    kernels::{Epilogue, Kernel, Variant},
+    products::{MATVEC_ROWS, matvec_workgroups, norm_bytes},
+    words,
+};
+use crate::{Result, model::Config};
+use std::rc::Rc;
+
+/// Neurons whose active ones make one list: those of a workgroup of matvec.wgsl. compact.wgsl has the same.
+const TILE: usize = MATVEC_ROWS;
+
+/// For each token lists of non-zero neurons, one for each tile of 16, as matvec.wgsl writes them.
+pub struct SparseActivation {
+    tokens: usize,
+    neurons: usize,
+    list: Scratch,
+    counts: Rc<Scratch>,
+}
+
+/// The counts of one layer's lists in the last forward pass.
+pub(super) struct LayerCounts {
+    counts: Rc<Scratch>,
+    lists: usize,
+    /// Of all tokens.
+    neurons: usize,
+}
+
+impl GpuBackend {
+    /// relu(RMSNorm(x) Wup^T)^2 as lists.
+    pub(super) fn active_neurons(
+        &mut self,
+        layer: usize,
+        x: &Activation,
+        norm: &Buffer,
+        up: &Matrix,
+        config: &Config,
+    ) -> Result<SparseActivation> {
+        check("norm_relu_squared: input width", x.width, up.columns)?;
+        check("norm_relu_squared: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
+        let (tokens, neurons) = (x.tokens, up.rows);
+        let tiles = neurons.div_ceil(TILE);
+        let list = self.device.scratch(tokens * tiles * TILE * 2)?;
+        let counts = Rc::new(self.device.scratch(tokens * tiles)?);
+        // The lists of one token are made where the products are, if the matrix is whole.
+        if tokens == 1 && up.parts.len() == 1 {
+            let mut buffers = up.parts[0].bindings();
+            buffers.extend([(2, x.values.buffer()), (3, list.buffer()), (4, counts.buffer()), (6, norm)]);
+            let [rows, columns, first_row] = words([neurons, up.columns, 0]);
+            self.device.dispatch(Dispatch {
+                kernel: self.matvec_kernel(up.columns, true, Epilogue::ReluSquared),
+                variant: up.variant,
+                buffers: &buffers,
+                params: &[rows, columns, first_row, config.rms_norm_eps.to_bits()],
+                workgroups: matvec_workgroups(neurons),
+                repeated: true,
+            })?;
+        } else {
+            let product = self.activation(tokens, neurons)?;
+            self.product(up, x, Some((norm, config)), &product, false)?;
+            self.device.dispatch(Dispatch {
+                kernel: Kernel::Compact,
+                variant: Variant::Plain,
+                buffers: &[(0, product.values.buffer()), (1, list.buffer()), (2, counts.buffer())],
+                params: &words([neurons]),
+                workgroups: [tiles.div_ceil(64), 1, tokens],
+                repeated: false,
+            })?;
+        }
+        self.counts.truncate(layer);
+        self.counts.push(LayerCounts { counts: counts.clone(), lists: tokens * tiles, neurons: tokens * neurons });
+        Ok(SparseActivation { tokens, neurons, list, counts })
+    }
+
+    /// residual += active Wdown^T.
+    pub(super) fn add_active(
+        &mut self,
+        residual: &mut Activation,
+        down: &Matrix,
+        active: &SparseActivation,
+    ) -> Result<()> {
+        check("sparse_matmul_add: width", residual.width, down.rows)?;
+        check("sparse_matmul_add: neurons", active.neurons, down.columns)?;
+        check("sparse_matmul_add: tokens", active.tokens, residual.tokens)?;
+        // 32 bytes of a neuron's row at a time, the least that a GPU reads.
+        let column_lanes = match down.variant {
+            Variant::NeuronsQ4_0 => 16,
+            _ => 8,
+        };
+        let depth = if self.narrow { 1 } else { 256 / column_lanes };
+        let mut buffers = down.parts[0].bindings();
+        buffers.extend([(2, active.list.buffer()), (3, active.counts.buffer()), (4, residual.values.buffer())]);
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::SparseMatmul { column_lanes, depth },
+            variant: down.variant,
+            buffers: &buffers,
+            params: &words([down.rows, active.neurons.div_ceil(TILE)]),
+            workgroups: [down.rows.div_ceil(4 * column_lanes as usize), 1, active.tokens],
+            repeated: active.tokens == 1,
+        })
+    }
+
+    /// The fraction of active neurons of each layer in the last forward pass.
+    pub(super) async fn measured_density(&mut self) -> Result<Vec<f32>> {
+        let mut density = Vec::with_capacity(self.counts.len());
+        for layer in &self.counts {
+            let counts = self.device.read(layer.counts.buffer(), layer.lists).await?;
+            let active: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+            density.push(active as f32 / layer.neurons as f32);
+        }
+        Ok(density)
+    }
+}

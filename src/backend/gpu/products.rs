@@ -1,0 +1,108 @@
+//! Products of whole rows: one token takes matvec.wgsl, which norms as it goes; more take a norm and matmul.wgsl.
+
+use super::{
+    Activation, Dispatch, GpuBackend, Matrix, check,
+    device::Buffer,
+    kernels::{Epilogue, Kernel, Variant},
+    words,
+};
+use crate::{Result, model::Config};
+
+/// Rows that one workgroup of matvec.wgsl has.
+pub(super) const MATVEC_ROWS: usize = 16;
+
+impl GpuBackend {
+    /// y = RMSNorm(x) W^T with a norm, x W^T without; added to y with `add`.
+    pub(super) fn product(
+        &mut self,
+        matrix: &Matrix,
+        x: &Activation,
+        norm: Option<(&Buffer, &Config)>,
+        y: &Activation,
+        add: bool,
+    ) -> Result<()> {
+        check("matmul: input width", x.width, matrix.columns)?;
+        check("matmul: output width", y.width, matrix.rows)?;
+        check("matmul: tokens", y.tokens, x.tokens)?;
+        if x.tokens == 1 {
+            return self.matvec(matrix, x, norm, y, add);
+        }
+        let normed = norm.map(|(norm, config)| self.rms_norm(x, norm, config)).transpose()?;
+        let x = normed.as_ref().unwrap_or(x);
+        for part in &matrix.parts {
+            let mut buffers = part.bindings();
+            buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
+            self.device.dispatch(Dispatch {
+                kernel: Kernel::Matmul,
+                variant: matrix.variant,
+                buffers: &buffers,
+                params: &words([part.rows, matrix.columns, part.first_row, matrix.rows, x.tokens, usize::from(add)]),
+                workgroups: [part.rows.div_ceil(64), 1, x.tokens.div_ceil(4)],
+                repeated: false,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn matvec(
+        &mut self,
+        matrix: &Matrix,
+        x: &Activation,
+        norm: Option<(&Buffer, &Config)>,
+        y: &Activation,
+        add: bool,
+    ) -> Result<()> {
+        let epilogue = if add { Epilogue::Add } else { Epilogue::Store };
+        for part in &matrix.parts {
+            let mut buffers = part.bindings();
+            buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
+            let mut params = words([part.rows, matrix.columns, part.first_row, 0]);
+            if let Some((norm, config)) = norm {
+                check("matvec: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
+                buffers.push((6, norm));
+                params[3] = config.rms_norm_eps.to_bits();
+            }
+            self.device.dispatch(Dispatch {
+                kernel: self.matvec_kernel(matrix.columns, norm.is_some(), epilogue),
+                variant: matrix.variant,
+                buffers: &buffers,
+                params: &params,
+                workgroups: matvec_workgroups(part.rows),
+                repeated: true,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// As many invocations share a row as there are blocks of 32 columns, up to what a subgroup has on most GPUs.
+    pub(super) fn matvec_kernel(&self, columns: usize, norm: bool, epilogue: Epilogue) -> Kernel {
+        let most = if self.narrow { 1 } else { 32 };
+        let lanes = columns.div_ceil(32).next_power_of_two().min(most) as u32;
+        Kernel::Matvec { lanes, norm, epilogue }
+    }
+
+    fn rms_norm(&mut self, x: &Activation, norm: &Buffer, config: &Config) -> Result<Activation> {
+        check("rms_norm: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
+        let y = self.activation(x.tokens, x.width)?;
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::RmsNorm,
+            variant: Variant::Plain,
+            buffers: &[(0, x.values.buffer()), (1, norm), (2, y.values.buffer())],
+            params: &[x.width as u32, config.rms_norm_eps.to_bits()],
+            workgroups: [1, 1, x.tokens],
+            repeated: false,
+        })?;
+        Ok(y)
+    }
+}
+
+/// matvec.wgsl's: one for each tile of rows, in two dimensions, since one has a limit that a large vocabulary reaches.
+pub(super) fn matvec_workgroups(rows: usize) -> [usize; 3] {
+    let tiles = rows.div_ceil(MATVEC_ROWS);
+    [tiles.min(32768), tiles.div_ceil(32768), 1]
+}
+
+/// Norms are padded to whole blocks of 32 columns.
+pub(super) fn norm_bytes(width: usize) -> usize {
+    width.next_multiple_of(32) * 4
+}
