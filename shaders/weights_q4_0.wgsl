@@ -17,7 +17,7 @@ fn scale(row: u32, block: u32, columns: u32) -> f32 {
 /// The weights (row, column) to (row, column + 3); column is a multiple of 4.
 fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     let block = column / 32u;
-    let word = weights[row * (columns / 32u) + block][column / 4u & 3u] >> ((column & 16u) / 4u);
+    let word = weights[row * (columns / 32u) + block][(column / 4u) & 3u] >> ((column & 16u) / 4u);
     return (low(word) - vec4<f32>(8.0)) * scale(row, block, columns);
 }
 
