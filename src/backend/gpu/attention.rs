@@ -133,6 +133,7 @@ impl GpuBackend {
         let part_length = (tokens * PART_LENGTH).max(cache.capacity.div_ceil(MOST_PARTS));
         let most_parts = cache.capacity.div_ceil(part_length);
         let quads = heads.div_ceil(4).min(4);
+        let parts = length.div_ceil(part_length);
         let z = self.device.scratch(tokens * heads * most_parts * latent * 4)?;
         let sums = self.device.scratch(tokens * heads * most_parts * 2)?;
         self.device.dispatch(Dispatch {
@@ -146,7 +147,7 @@ impl GpuBackend {
                 (4, sums.buffer()),
             ],
             params: &words([heads, most_parts, part_length]),
-            workgroups: [length.div_ceil(part_length), heads.div_ceil(4 * quads), tokens],
+            workgroups: [parts, heads.div_ceil(4 * quads), tokens],
             repeated: tokens == 1,
         })?;
 
@@ -162,6 +163,11 @@ impl GpuBackend {
             workgroups: [if reduce { v.div_ceil(32) } else { 1 }, heads, tokens],
             repeated: tokens == 1,
         })?;
+        if tokens == 1 {
+            let weights = kv_b_proj.bytes();
+            self.device.counters.bytes_read +=
+                weights + (length * entry_bytes(config) + parts * heads * latent * 16) as u64;
+        }
         Ok(o)
     }
 

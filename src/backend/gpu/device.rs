@@ -1,6 +1,9 @@
 //! The device: finding it, its buffers and pipelines, recording dispatches, and waiting for values.
 
-use super::kernels::{Kernel, Variant};
+use super::{
+    kernels::{Kernel, Variant},
+    measure::Counters,
+};
 use crate::{Error, Result};
 use std::{
     cell::{Cell, RefCell},
@@ -75,6 +78,9 @@ pub(super) struct Device {
     pub software: bool,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
+    pub counters: Counters,
+    /// The only kernel that is recorded, if not all are.
+    pub only: Option<String>,
 }
 
 /// A buffer of intermediate results. Dropped, it is used again: commands run in order, so whoever writes it next does so
@@ -147,6 +153,8 @@ impl Device {
             failure,
             software,
             binding_limit,
+            counters: Counters::default(),
+            only: None,
         })
     }
 
@@ -242,6 +250,22 @@ impl Device {
         }
     }
 
+    /// Submits everything recorded and waits for it; see [`super::GpuBackend::run_timed`].
+    ///
+    /// # Errors
+    /// What the device reported since the last check.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_timed(&mut self) -> Result<std::time::Duration> {
+        self.recording.pass = None;
+        let commands = self.recording.encoder.take().map(wgpu::CommandEncoder::finish);
+        let started = std::time::Instant::now();
+        self.queue.submit(commands);
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| Error::DeviceLost(error.to_string()))?;
+        let elapsed = started.elapsed();
+        self.check()?;
+        Ok(elapsed)
+    }
+
     fn pipeline(&mut self, kernel: Kernel, variant: Variant) -> Rc<wgpu::ComputePipeline> {
         let device = &self.device;
         let create = || {
@@ -274,6 +298,10 @@ impl Device {
                 "{kernel:?} would take {workgroups:?} workgroups; {MOST} are allowed"
             )));
         }
+        if self.only.as_ref().is_some_and(|only| !format!("{kernel:?}").starts_with(only)) {
+            return Ok(());
+        }
+        self.counters.dispatches += 1;
         let pipeline = self.pipeline(kernel, variant);
         let key = GroupKey {
             kernel,

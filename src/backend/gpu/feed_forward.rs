@@ -47,6 +47,7 @@ impl GpuBackend {
         let counts = Rc::new(self.device.scratch(tokens * tiles)?);
         // The lists of one token are made where the products are, if the matrix is whole.
         if tokens == 1 && up.parts.len() == 1 {
+            self.device.counters.bytes_read += up.bytes();
             let mut buffers = up.parts[0].bindings();
             buffers.extend([(2, x.values.buffer()), (3, list.buffer()), (4, counts.buffer()), (6, norm)]);
             let [rows, columns, first_row] = words([neurons, up.columns, 0]);

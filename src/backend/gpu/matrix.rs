@@ -11,6 +11,8 @@ use crate::{
 };
 
 /// A matrix on the device. The layouts are those at the head of the `weights_*.wgsl` and `neurons_*.wgsl` shaders.
+/// Clones share the device's memory.
+#[derive(Clone)]
 pub struct Matrix {
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -19,6 +21,7 @@ pub struct Matrix {
 }
 
 /// Some whole rows of a matrix, small enough for one binding.
+#[derive(Clone)]
 pub(super) struct Part {
     pub first_row: usize,
     pub rows: usize,

@@ -6,6 +6,7 @@ mod device;
 mod feed_forward;
 mod kernels;
 mod matrix;
+mod measure;
 mod products;
 
 use super::{Backend, LatentAttention, MatrixDescriptor};
@@ -19,6 +20,7 @@ use feed_forward::LayerCounts;
 pub use feed_forward::SparseActivation;
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
+pub use measure::Counters;
 
 /// f32 [tokens, width] on the device.
 pub struct Activation {
@@ -112,6 +114,7 @@ impl Backend for GpuBackend {
         }
         self.device.write(&self.state, 0, &[ids[0], position as u32]);
         let y = self.activation(ids.len(), table.columns)?;
+        self.device.counters.bytes_read += table.bytes() / table.rows as u64;
         // One token's id is the state's first word.
         let ids_buffer = if ids.len() == 1 { self.state.clone() } else { self.device.words(ids) };
         for part in &table.parts {

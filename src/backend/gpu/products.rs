@@ -53,6 +53,7 @@ impl GpuBackend {
         add: bool,
     ) -> Result<()> {
         let epilogue = if add { Epilogue::Add } else { Epilogue::Store };
+        self.device.counters.bytes_read += matrix.bytes();
         for part in &matrix.parts {
             let mut buffers = part.bindings();
             buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
