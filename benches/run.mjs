@@ -2,18 +2,17 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
-const suites = { peers: "./peers/peers.mjs", agreement: "./peers/agreement.mjs" };
+const suites = { peers: "./peers/peers.mjs", agreement: "./peers/agreement.mjs", gpu: "./gpu/gpu.mjs" };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: "string" }, runs: { type: "string" }, model: { type: "string" } },
-});
-const suite = suites[positionals[0]];
-if (!suite) {
-  console.error(`usage: npm run bench -- ${Object.keys(suites).join("|")} [--json FILE] [--runs N] [--model GGUF]`);
+const [name, ...args] = process.argv.slice(2);
+if (!Object.hasOwn(suites, name ?? "")) {
+  console.error(
+    `usage: npm run bench -- ${Object.keys(suites).join("|")} [--json FILE] [options: see benches/README.md]`,
+  );
   process.exit(2);
 }
-const { run } = await import(suite);
+const { options = {}, run } = await import(suites[name]);
+const { values } = parseArgs({ args, options: { json: { type: "string" }, runs: { type: "string" }, ...options } });
 const result = await run(values);
 if (values.json) await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
 process.exit(0);

@@ -47,6 +47,8 @@ const contenders = {
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
+export const options = { model: { type: "string" } };
+
 export async function run({ runs = "3", model = path.join(root, "tests/data/plm-tiny-Q8_0.gguf") }) {
   prepare();
   const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));

@@ -1,0 +1,103 @@
+// The GPU backend at PLM-1.8B's shapes, natively, on one Vulkan adapter: builds benches/gpu/main.rs, runs it and gives its rows.
+// With --first-light DIR, a checkout of an older commit, it also lets that commit and this one decode in turns.
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { root, swiftShader, vulkanDriver } from "../../scripts/setup.mjs";
+
+export const options = {
+  adapter: { type: "string", default: "default" },
+  quick: { type: "boolean" },
+  whole: { type: "boolean" },
+  formats: { type: "string" },
+  layers: { type: "string" },
+  vocabulary: { type: "string" },
+  suites: { type: "string" },
+  "first-light": { type: "string" },
+};
+
+/** The environment in which Vulkan gives the adapter of this name. */
+function environment(adapter) {
+  const driver = { lavapipe: () => vulkanDriver("lvp"), swiftshader: () => swiftShader, default: () => undefined }[
+    adapter
+  ];
+  if (!driver) throw new Error(`--adapter is ${adapter}; expected lavapipe, swiftshader or default`);
+  const file = driver();
+  if (adapter !== "default" && !existsSync(file ?? ""))
+    throw new Error(`the Vulkan driver of ${adapter} is not installed`);
+  return {
+    ...process.env,
+    XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
+    ...(file && { VK_ICD_FILENAMES: file }),
+  };
+}
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** Rows that compare decoding in `older`, a checkout, with decoding here, in alternating runs. */
+function firstLight(older, env, runs) {
+  // An example needs no entry in the older commit's Cargo.toml.
+  const example = path.join(older, "examples/first_light");
+  mkdirSync(example, { recursive: true });
+  cpSync(path.join(root, "benches/gpu/first_light.rs"), path.join(example, "main.rs"));
+  cpSync(path.join(root, "benches/gpu/random_model.rs"), path.join(example, "random_model.rs"));
+  const model = path.join(root, "tests/data/plm-tiny-Q8_0.gguf");
+  // Cargo may take two checkouts of one package for the same, so each has a folder of its own.
+  const contenders = {
+    here: [root, ["bench", "--bench", "first_light"], env],
+    older: [
+      path.resolve(older),
+      ["run", "--release", "--example", "first_light"],
+      { ...env, CARGO_TARGET_DIR: path.resolve(older, "target") },
+    ],
+  };
+  const results = { here: [], older: [] };
+  for (let run = 0; run < runs; run++)
+    for (const [name, [cwd, command, env]] of Object.entries(contenders)) {
+      const output = execFileSync("cargo", [...command, "--quiet", "--", model], { cwd, env, encoding: "utf8" });
+      results[name].push(JSON.parse(output.trim().split("\n").at(-1)));
+    }
+  const row = (key, name) => {
+    const [value, baseline] = [results.here, results.older].map((runs) => median(runs.map((run) => run[key])));
+    return {
+      case: name,
+      value,
+      unit: "ms",
+      baseline,
+      ratio: baseline / value,
+      against: "older / this",
+      runs,
+      repeats: 1,
+    };
+  };
+  return [
+    row("plm_tiny", "plm-tiny Q8_0: a token, logits read"),
+    row("two_layers", "two layers of PLM-1.8B, Q8_0: a token, logits read"),
+  ];
+}
+
+export async function run({ adapter, runs, quick, whole, formats, layers, vocabulary, suites, "first-light": older }) {
+  const env = environment(adapter);
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-bench-"));
+  const file = path.join(folder, "gpu.json");
+  const valued = { runs, formats, layers, vocabulary, suites };
+  const passed = Object.entries(valued).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
+  for (const [name, given] of Object.entries({ quick, whole })) if (given) passed.push(`--${name}`);
+  try {
+    execFileSync("cargo", ["bench", "--quiet", "--bench", "gpu", "--", "--json", file, ...passed], {
+      cwd: root,
+      env,
+      stdio: "inherit",
+    });
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    if (older) {
+      const rows = firstLight(older, env, Number(runs ?? 3));
+      console.table(rows);
+      result.rows.push(...rows);
+    }
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
