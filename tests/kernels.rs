@@ -13,7 +13,7 @@
 use half::{bf16, f16};
 use plume::{
     Result,
-    backend::{Backend, LatentAttention, Layout, MatrixDescriptor, cpu::CpuBackend, gpu::GpuBackend},
+    backend::{Backend, LatentAttention, Layout, MatrixDescriptor, Tokens, cpu::CpuBackend, gpu::GpuBackend},
     model::Config,
     weights::ElementType,
 };
@@ -149,7 +149,7 @@ impl Weights {
 fn activation<B: Backend>(backend: &mut B, values: &[f32], width: usize) -> B::Activation {
     let table = Weights::exact(values, width).upload(backend);
     let ids: Vec<u32> = (0..(values.len() / width) as u32).collect();
-    backend.embed(&table, &ids, 0).unwrap()
+    backend.embed(&table, Tokens::Known(&ids), 0).unwrap()
 }
 
 fn read<B: Backend>(backend: &mut B, activation: &B::Activation) -> Vec<f32> {
@@ -196,7 +196,7 @@ fn shapes(element_type: ElementType) -> Vec<(usize, usize)> {
 fn embeddings_are_exact_whole_and_split() {
     fn run<B: Backend>(backend: &mut B, table: &Weights, ids: &[u32]) -> Vec<f32> {
         let table = table.upload(backend);
-        let x = backend.embed(&table, ids, 0).unwrap();
+        let x = backend.embed(&table, Tokens::Known(ids), 0).unwrap();
         read(backend, &x)
     }
     let Some(mut gpu) = gpu() else { return };
@@ -220,7 +220,7 @@ fn embeddings_are_exact_whole_and_split() {
 fn an_id_past_the_vocabulary_is_an_error() {
     let Some(mut gpu) = gpu() else { return };
     let table = Weights::exact(&[1.0, 2.0], 1).upload(&mut gpu);
-    assert_eq!(gpu.embed(&table, &[2], 0).err().unwrap().code(), "invalid_request");
+    assert_eq!(gpu.embed(&table, Tokens::Known(&[2]), 0).err().unwrap().code(), "invalid_request");
 }
 
 #[test]
@@ -368,7 +368,7 @@ impl Attention {
                 Weights::exact(&self.compressed[taken.0..taken.0 + entries], config.cache_width()).upload(backend);
             let q = activation(backend, &self.q[taken.1..taken.1 + queries], queries / tokens);
             let ids: Vec<u32> = (0..tokens as u32).collect();
-            let compressed = backend.embed(&table, &ids, position).unwrap();
+            let compressed = backend.embed(&table, Tokens::Known(&ids), position).unwrap();
             taken = (taken.0 + entries, taken.1 + queries);
             let attention = LatentAttention {
                 layer,
