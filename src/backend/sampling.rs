@@ -14,7 +14,7 @@ use crate::Error;
 pub struct Sampling {
     /// 0 is greedy; ties go to the lower id.
     pub temperature: f32,
-    /// Keeps the k largest logits; 0 keeps all.
+    /// Keeps the k largest logits; 0 keeps all. 1 is greedy, too.
     pub top_k: usize,
     /// Of those, keeps the largest whose probabilities reach this sum; 1 keeps all.
     pub top_p: f32,

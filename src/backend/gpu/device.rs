@@ -7,7 +7,6 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, Mutex},
-    task::{Poll, Waker},
 };
 use wgpu::util::DeviceExt;
 
@@ -17,7 +16,7 @@ type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
 /// A buffer with a number: in a browser each clone of wgpu's own handle costs two calls into JavaScript.
 #[derive(Clone)]
-pub struct Buffer(Rc<(usize, wgpu::Buffer)>);
+pub struct Buffer(pub(super) Rc<(usize, wgpu::Buffer)>);
 
 impl Buffer {
     /// In bytes.
@@ -62,9 +61,11 @@ struct Recording {
 
 /// A WebGPU device and the commands recorded for it.
 pub(super) struct Device {
-    device: wgpu::Device,
+    pub(super) device: wgpu::Device,
     queue: wgpu::Queue,
     recording: Recording,
+    /// Of the last commands submitted.
+    pub(super) submission: Option<wgpu::SubmissionIndex>,
     pipelines: HashMap<(Kernel, Variant), Rc<wgpu::ComputePipeline>>,
     groups: HashMap<GroupKey, Rc<wgpu::BindGroup>>,
     pool: Pool,
@@ -140,6 +141,7 @@ impl Device {
             device,
             queue,
             recording: Recording::default(),
+            submission: None,
             pipelines: HashMap::new(),
             groups: HashMap::new(),
             pool: Pool::default(),
@@ -219,7 +221,7 @@ impl Device {
     }
 
     /// The encoder, with no pass open.
-    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+    pub(super) fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
         self.recording.pass = None;
         let device = &self.device;
         self.recording.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
@@ -238,7 +240,7 @@ impl Device {
     pub fn submit(&mut self) {
         self.recording.pass = None;
         if let Some(encoder) = self.recording.encoder.take() {
-            self.queue.submit([encoder.finish()]);
+            self.submission = Some(self.queue.submit([encoder.finish()]));
         }
     }
 
@@ -331,71 +333,11 @@ impl Device {
     pub fn copy(&mut self, from: &Buffer, word: usize, to: &Buffer, words: usize) {
         self.encoder().copy_buffer_to_buffer(&from.0.1, word as u64 * 4, &to.0.1, 0, words as u64 * 4);
     }
-
-    /// Submits everything recorded and waits for the first `words` words of a buffer.
-    ///
-    /// # Errors
-    /// What the device reported since the last check.
-    pub async fn read(&mut self, buffer: &Buffer, words: usize) -> Result<Vec<u32>> {
-        let bytes = words as u64 * 4;
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.encoder().copy_buffer_to_buffer(&buffer.0.1, 0, &staging, 0, bytes);
-        self.submit();
-        let mapped = Signal::default();
-        let done = mapped.clone();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| done.set(result.is_ok()));
-        // Natively somebody has to drive the device; in a browser the event loop does.
-        #[cfg(not(target_arch = "wasm32"))]
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        let mapped = mapped.wait().await;
-        self.check()?;
-        if !mapped {
-            return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
-        }
-        let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        let words = view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
-        drop(view);
-        staging.destroy();
-        Ok(words)
-    }
 }
 
 impl Drop for Device {
     /// Gives all memory back at once; JavaScript's garbage collector knows nothing of it.
     fn drop(&mut self) {
         self.device.destroy();
-    }
-}
-
-/// A value that comes once, from a callback.
-#[derive(Clone, Default)]
-struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
-
-impl Signal {
-    fn set(&self, value: bool) {
-        let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        state.0 = Some(value);
-        if let Some(waker) = state.1.take() {
-            waker.wake();
-        }
-    }
-
-    async fn wait(&self) -> bool {
-        std::future::poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match state.0 {
-                Some(value) => Poll::Ready(value),
-                None => {
-                    state.1 = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
     }
 }

@@ -30,6 +30,20 @@ pub(super) enum Kernel {
         column_lanes: u32,
         depth: u32,
     },
+    /// One step of finding where the filters cut.
+    SampleSelect {
+        width: u32,
+    },
+    /// The best token of each chunk, of those that the filters keep where it is `filtered`.
+    SampleDraw {
+        filtered: bool,
+        width: u32,
+    },
+    SampleMerge {
+        filtered: bool,
+        penalised: bool,
+        width: u32,
+    },
 }
 
 /// What a matvec does with its product.
@@ -103,6 +117,8 @@ impl Kernel {
             Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
             Self::SparseMatmul { .. } => shader!("sparse_matmul"),
+            Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
+            Self::SampleMerge { .. } => shader!("sample_merge"),
         }
     }
 
@@ -117,6 +133,9 @@ impl Kernel {
             (Self::LatentAttention(shape), "STAGED") => shape.staged,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
             (Self::SparseMatmul { depth, .. }, "PACKED") => depth > 1,
+            (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
+            (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
+            (Self::SampleMerge { penalised, .. }, "PENALTY") => penalised,
             _ => false,
         }
     }
@@ -131,6 +150,9 @@ impl Kernel {
             }
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
             Self::SparseMatmul { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
+            Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
+                vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
+            }
             Self::Embed | Self::RmsNorm | Self::Matmul | Self::Compact => Vec::new(),
         }
     }
