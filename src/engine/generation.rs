@@ -65,13 +65,13 @@ pub struct Step {
 
 /// A loaded model with one conversation's cache.
 pub struct Engine<B: Backend> {
-    backend: B,
-    config: Config,
-    weights: Weights<B>,
+    pub(super) backend: B,
+    pub(super) config: Config,
+    pub(super) weights: Weights<B>,
     cache: B::Cache,
     /// The tokens whose entries the cache holds, in order, as far as they are known. Past them there may be entries of
     /// tokens that are under way, or that turned out to lie beyond a reply's end; who comes next writes over those.
-    cached: Vec<u32>,
+    pub(super) cached: Vec<u32>,
     /// The generation that used the cache last.
     last_used_by: usize,
     generations: usize,

@@ -2,6 +2,8 @@
 
 mod generation;
 mod request;
+#[cfg(test)]
+mod tests;
 
 pub use generation::{Engine, FinishReason, Generation, LoadOptions, Step, Usage};
 pub use request::{Message, Request};
