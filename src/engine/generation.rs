@@ -316,6 +316,7 @@ impl<B: Backend> Engine<B> {
         generation.in_flight.pop_front();
         // It has been run if another was sampled after it.
         if !generation.in_flight.is_empty() && self.last_used_by == generation.number {
+            debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
             self.cached.push(id);
         }
         let step = self.accept(generation, id);

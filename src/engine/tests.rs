@@ -139,8 +139,10 @@ fn check<B: Backend>(backend: B, expected: &[Reply]) {
     finish(&mut engine, &mut generation);
     assert_eq!(generation.tokens(), expected[0].tokens);
 
-    // An error in the middle: a norm that makes every logit NaN, found when tokens before it are still under way.
+    // An error in the middle: a norm that makes cache entries and logits NaN, found while tokens before it are under way.
     let mut broken = engine.backend.vector(&vec![f32::NAN; engine.config.hidden_size]).unwrap();
+    // First on the whole prompt, whose entries are then worthless.
+    engine.cached.clear();
     for steps in [0, 3] {
         let mut generation = engine.begin(&requests[0]).unwrap();
         let mut other = engine.begin(&requests[1]).unwrap();
@@ -148,10 +150,10 @@ fn check<B: Backend>(backend: B, expected: &[Reply]) {
             block_on(engine.step(&mut other)).unwrap();
             block_on(engine.step(&mut generation)).unwrap();
         }
-        let norm = std::mem::replace(&mut engine.weights.norm, broken);
+        let norm = std::mem::replace(&mut engine.weights.layers[0].post_attention_layernorm, broken);
         let errors = (0..8).filter_map(|_| block_on(engine.step(&mut generation)).err()).count();
         assert!(errors > 0);
-        broken = std::mem::replace(&mut engine.weights.norm, norm);
+        broken = std::mem::replace(&mut engine.weights.layers[0].post_attention_layernorm, norm);
         for (generation, expected) in [(&mut generation, &expected[0]), (&mut other, &expected[1])] {
             finish(&mut engine, generation);
             assert_eq!(generation.tokens(), expected.tokens, "after an error");
