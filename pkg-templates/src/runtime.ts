@@ -99,6 +99,7 @@ class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
   private crash: PlumeError | undefined;
+  private disposed = false;
 
   constructor(
     private readonly engine: PlumeEngine,
@@ -134,9 +135,11 @@ class LocalRuntime implements Runtime {
 
   dispose(): void {
     this.call(() => this.engine.free()).catch(() => {}); // After a crash there is nothing left to free.
+    this.disposed = true;
   }
 
   private call<T>(task: () => T | Promise<T>): Promise<T> {
+    if (this.disposed) return Promise.reject(new PlumeError("disposed", "this model was disposed of"));
     const guarded = () => {
       if (this.crash) throw this.crash;
       return task();

@@ -111,7 +111,14 @@ impl Device {
         })?;
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
+        // WebGPU's default limits suffice; larger pieces, where the adapter has room for them, split fewer matrices.
+        let offered = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..Default::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), required_limits, ..Default::default() };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -126,15 +133,14 @@ impl Device {
             slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         }));
         let slot = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                let error = Error::DeviceLost(format!("{reason:?}: {message}; load the model again"));
-                slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
-            }
+        device.set_device_lost_callback(move |_, message| {
+            let error = Error::DeviceLost(format!("{}; reload the model to go on", message.trim_end_matches('.')));
+            slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         });
         // Browsers may keep the adapter's name to themselves.
         let described = [&info.name, &info.driver].into_iter().find(|text| !text.is_empty()).cloned();
-        let binding_limit = device.limits().max_storage_buffer_binding_size;
+        let limits = device.limits();
+        let binding_limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         Ok(Self {
             name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
             device,
@@ -355,7 +361,7 @@ impl Device {
         let mapped = mapped.wait().await;
         self.check()?;
         if !mapped {
-            return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
+            return Err(Error::DeviceLost("results could not be read back; reload the model to go on".to_owned()));
         }
         let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
         let words = view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
