@@ -54,15 +54,21 @@ fn gpu() -> Option<GpuBackend> {
     }
 }
 
-/// The adapter with the kernels for a GPU, and with those for a processor that plays one.
+/// The adapter with each way to choose its kernels: for a GPU, with subgroup operations if it has them and without, and for
+/// a processor that plays a GPU.
 fn gpus() -> Vec<(&'static str, GpuBackend)> {
-    let with = |name, narrow| {
-        gpu().map(|mut gpu| {
-            gpu.set_narrow(narrow);
-            (name, gpu)
-        })
-    };
-    [with("wide", false), with("narrow", true)].into_iter().flatten().collect()
+    let mut gpus = Vec::new();
+    for (name, narrow, subgroups) in [("wide, subgroups", false, true), ("wide", false, false), ("narrow", true, false)]
+    {
+        let Some(mut gpu) = gpu() else { break };
+        gpu.set_narrow(narrow);
+        if gpu.set_subgroups(subgroups) == subgroups {
+            gpus.push((name, gpu));
+        } else {
+            println!("{name}: skipped, this adapter has no subgroup operations");
+        }
+    }
+    gpus
 }
 
 /// SplitMix64.

@@ -73,6 +73,8 @@ pub(super) struct Device {
     pub name: String,
     /// Whether a processor plays the GPU.
     pub software: bool,
+    /// The least invocations that a subgroup has, where the device has subgroup operations.
+    pub subgroup_size: Option<u32>,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
 }
@@ -118,7 +120,9 @@ impl Device {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             ..Default::default()
         };
-        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), required_limits, ..Default::default() };
+        let required_features = adapter.features() & wgpu::Features::SUBGROUP;
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("plume"), required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -152,6 +156,10 @@ impl Device {
             buffers_made: Cell::new(0),
             failure,
             software,
+            // In a browser wgpu does not know of this feature: whether the page has asked for it is the page's to say.
+            subgroup_size: (cfg!(target_arch = "wasm32") || required_features.contains(wgpu::Features::SUBGROUP))
+                .then_some(info.subgroup_min_size)
+                .filter(|size| size.is_power_of_two()),
             binding_limit,
         })
     }
