@@ -17,9 +17,9 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Blob, File};
 
 enum AnyEngine {
-    Cpu(Engine<CpuBackend>),
+    Cpu(Box<Engine<CpuBackend>>),
     #[cfg(feature = "gpu")]
-    Gpu(Engine<GpuBackend>),
+    Gpu(Box<Engine<GpuBackend>>),
 }
 
 /// Runs the same expression on whichever engine there is.
@@ -98,14 +98,14 @@ async fn load(
                     _ => (),
                 }
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
-                return Ok(PlumeEngine::new(AnyEngine::Gpu(engine), gpu_unavailable));
+                return Ok(PlumeEngine::new(AnyEngine::Gpu(Box::new(engine)), gpu_unavailable));
             }
             Err(error) if device == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }
     let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
-    Ok(PlumeEngine::new(AnyEngine::Cpu(engine), gpu_unavailable))
+    Ok(PlumeEngine::new(AnyEngine::Cpu(Box::new(engine)), gpu_unavailable))
 }
 
 /// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.

@@ -68,8 +68,12 @@ pub(super) enum Variant {
     BF16,
     Q8_0,
     Q4_0,
+    Q4K,
+    Q6K,
     NeuronsQ8_0,
     NeuronsQ4_0,
+    NeuronsQ4K,
+    NeuronsQ6K,
 }
 
 macro_rules! shader {
@@ -87,8 +91,12 @@ impl Variant {
             Self::BF16 => shader!("weights_bf16"),
             Self::Q8_0 => shader!("weights_q8_0"),
             Self::Q4_0 => shader!("weights_q4_0"),
+            Self::Q4K => shader!("weights_q4_k"),
+            Self::Q6K => shader!("weights_q6_k"),
             Self::NeuronsQ8_0 => shader!("neurons_q8_0"),
             Self::NeuronsQ4_0 => shader!("neurons_q4_0"),
+            Self::NeuronsQ4K => shader!("neurons_q4_k"),
+            Self::NeuronsQ6K => shader!("neurons_q6_k"),
         }
     }
 }

@@ -6,6 +6,8 @@ mod device;
 mod feed_forward;
 mod kernels;
 mod matrix;
+mod neurons;
+mod planes;
 mod products;
 
 use super::{Backend, LatentAttention, MatrixDescriptor};
