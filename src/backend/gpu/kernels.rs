@@ -188,6 +188,6 @@ mod tests {
         }
         assert!(!plain.contains("squares") && fused.contains("squares") && relu.contains("squares"));
         assert!(fused.contains("+= sums[i]") && !plain.contains("+= sums[i]") && !relu.contains("] = sums[i]"));
-        assert!(relu.contains("counts[tile]") && !fused.contains("counts[tile]"));
+        assert!(relu.contains("counts[tile] = ") && !fused.contains("counts[tile] = "));
     }
 }
