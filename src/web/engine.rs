@@ -23,9 +23,9 @@ struct Session<B: Backend> {
 }
 
 enum AnySession {
-    Cpu(Session<CpuBackend>),
+    Cpu(Box<Session<CpuBackend>>),
     #[cfg(feature = "gpu")]
-    Gpu(Session<GpuBackend>),
+    Gpu(Box<Session<GpuBackend>>),
 }
 
 /// Runs the same expression on whichever session there is.
@@ -72,23 +72,26 @@ impl PlumeEngine {
 }
 
 /// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
-/// of a folder. `device` is "auto", "gpu" or "cpu". `context_length` 0 is the default. `on_progress(loaded, total)` counts
+/// of a folder. `device` is "auto", "gpu" or "cpu". `subgroups` says whether a GPU has been asked for them; `kernels` is "auto", or
+/// "wide" or "narrow" for tests. `context_length` 0 is the default. `on_progress(loaded, total)` counts
 /// bytes of weights.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
     device: String,
+    subgroups: bool,
+    kernels: String,
     context_length: u32,
     on_progress: Function,
     signal: Option<AbortSignal>,
 ) -> std::result::Result<PlumeEngine, JsValue> {
     let options = LoadOptions { context_length: (context_length > 0).then_some(context_length as usize) };
-    load(model, &device, options, &on_progress, signal).await.map_err(|error| to_js(&error))
+    load(model, (&device, subgroups, &kernels), options, &on_progress, signal).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
     model: JsValue,
-    device: &str,
+    (device, subgroups, kernels): (&str, bool, &str),
     options: LoadOptions,
     on_progress: &Function,
     signal: Option<AbortSignal>,
@@ -110,16 +113,22 @@ async fn load(
             false => Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned())),
         };
         match opened {
-            Ok(backend) => {
+            Ok(mut backend) => {
+                backend.set_subgroups(subgroups);
+                match kernels {
+                    "wide" => backend.set_narrow(false),
+                    "narrow" => backend.set_narrow(true),
+                    _ => (),
+                }
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
-                return Ok(PlumeEngine::new(AnySession::Gpu(Session::new(engine)), gpu_unavailable));
+                return Ok(PlumeEngine::new(AnySession::Gpu(Box::new(Session::new(engine))), gpu_unavailable));
             }
             Err(error) if device == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }
     let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
-    Ok(PlumeEngine::new(AnySession::Cpu(Session::new(engine)), gpu_unavailable))
+    Ok(PlumeEngine::new(AnySession::Cpu(Box::new(Session::new(engine))), gpu_unavailable))
 }
 
 /// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.

@@ -74,6 +74,8 @@ pub(super) struct Device {
     pub name: String,
     /// Whether a processor plays the GPU.
     pub software: bool,
+    /// The least invocations that a subgroup has, where the device has subgroup operations.
+    pub subgroup_size: Option<u32>,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
 }
@@ -112,7 +114,16 @@ impl Device {
         })?;
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
+        // WebGPU's default limits suffice; larger pieces, where the adapter has room for them, split fewer matrices.
+        let offered = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..Default::default()
+        };
+        let required_features = adapter.features() & wgpu::Features::SUBGROUP;
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("plume"), required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -127,15 +138,14 @@ impl Device {
             slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         }));
         let slot = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                let error = Error::DeviceLost(format!("{reason:?}: {message}; load the model again"));
-                slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
-            }
+        device.set_device_lost_callback(move |_, message| {
+            let error = Error::DeviceLost(format!("{}; reload the model to go on", message.trim_end_matches('.')));
+            slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         });
         // Browsers may keep the adapter's name to themselves.
         let described = [&info.name, &info.driver].into_iter().find(|text| !text.is_empty()).cloned();
-        let binding_limit = device.limits().max_storage_buffer_binding_size;
+        let limits = device.limits();
+        let binding_limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         Ok(Self {
             name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
             device,
@@ -148,6 +158,10 @@ impl Device {
             buffers_made: Cell::new(0),
             failure,
             software,
+            // In a browser wgpu does not know of this feature: whether the page has asked for it is the page's to say.
+            subgroup_size: (cfg!(target_arch = "wasm32") || required_features.contains(wgpu::Features::SUBGROUP))
+                .then_some(info.subgroup_min_size)
+                .filter(|size| size.is_power_of_two()),
             binding_limit,
         })
     }

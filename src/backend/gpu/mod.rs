@@ -7,6 +7,8 @@ mod device;
 mod feed_forward;
 mod kernels;
 mod matrix;
+mod neurons;
+mod planes;
 mod products;
 mod read_back;
 mod sampling;
@@ -38,6 +40,8 @@ pub struct GpuBackend {
     /// Whether kernels take few invocations a workgroup and wait for each other as little as they can. That is dear where
     /// a processor plays the GPU, and cheap on a GPU, which needs many invocations to be busy.
     narrow: bool,
+    /// The least invocations that a subgroup has, where subgroup operations may be used.
+    subgroup_size: Option<u32>,
     /// What changes from one decoded token to the next, so that the commands need not: the token and the position of the
     /// forward pass (the first ones, of several tokens), the position after it, and the bits of a logit that was not finite.
     /// The host writes it for tokens that it knows, shaders/sample_merge.wgsl for one that it has sampled.
@@ -55,7 +59,15 @@ impl GpuBackend {
     pub async fn new() -> Result<Self> {
         let device = Device::open().await?;
         let state = device.storage(16, "the state")?;
-        Ok(Self { narrow: device.software, device, state, draws: Draws::default(), angles: None, counts: Vec::new() })
+        Ok(Self {
+            narrow: device.software,
+            subgroup_size: device.subgroup_size,
+            device,
+            state,
+            draws: Draws::default(),
+            angles: None,
+            counts: Vec::new(),
+        })
     }
 
     /// Lowers the size of one binding, in bytes, as if the device had this limit. For tests of split matrices.
@@ -66,6 +78,13 @@ impl GpuBackend {
     /// Takes the kernels for a processor that plays the GPU, or those for a GPU, whatever the adapter is. For tests.
     pub fn set_narrow(&mut self, narrow: bool) {
         self.narrow = narrow;
+    }
+
+    /// Forbids subgroup operations, or allows them where the device has them. Gives whether they are used now. For tests,
+    /// and for browsers, where only the page knows whether the device was asked for them.
+    pub fn set_subgroups(&mut self, allowed: bool) -> bool {
+        self.subgroup_size = self.device.subgroup_size.filter(|_| allowed);
+        self.subgroup_size.is_some()
     }
 
     fn activation(&self, tokens: usize, width: usize) -> Result<Activation> {

@@ -81,7 +81,7 @@ impl Device {
         let mapped = mapped.wait().await;
         self.check()?;
         if !mapped {
-            return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
+            return Err(Error::DeviceLost("results could not be read back; reload the model to go on".to_owned()));
         }
         let view = from.buffer.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
         Ok(view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect())

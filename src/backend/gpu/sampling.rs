@@ -188,7 +188,7 @@ impl GpuBackend {
         match self.device.fetched(&token.state).await?[..] {
             [id, _, _, 0] => Ok(id),
             [.., bits] => Err(not_finite(f32::from_bits(bits))),
-            [] => Err(Error::DeviceLost("a token was read back as nothing; load the model again".to_owned())),
+            [] => Err(Error::DeviceLost("a token was read back as nothing; reload the model to go on".to_owned())),
         }
     }
 
