@@ -5,7 +5,8 @@
 // list [tiles, 16], (row, bits of the value), of which counts[tile] are written. No atomics, so the order, and with it every
 // sum over the list, is the same each time.
 // W [rows, columns] is one part of a matrix that may be split by rows; x and norm [columns]; y [width].
-// One workgroup of 4 x LANES: LANES invocations walk one four of rows, a block of 32 columns at a time.
+// One workgroup of 4 x LANES: LANES invocations walk one four of rows, a block of 32 columns at a time. With SUBGROUPS they
+// are of one subgroup, and add up by shuffles; with REDUCE through workgroup memory; with neither LANES is 1.
 // Dispatch (tiles up to 32768, tiles / 32768, 1), rounded up.
 #include weights
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -71,6 +72,14 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         sums.z += dot32(min(row + 2u, last), block, params.columns, &h, total);
         sums.w += dot32(min(row + 3u, last), block, params.columns, &h, total);
     }
+#if SUBGROUPS
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        sums += subgroupShuffleXor(sums, step);
+#if NORM
+        square += subgroupShuffleXor(square, step);
+#endif
+    }
+#endif
 #if REDUCE
     partial[index] = sums;
 #if NORM

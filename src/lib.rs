@@ -8,7 +8,7 @@
 //! - [`tokenizer`]: text to ids and back, and the chat template.
 //! - [`model`]: PLM itself: its configuration and the one forward pass.
 //! - [`backend`]: the operations that the forward pass needs, as one trait; `cpu` is the oracle, `gpu` the product.
-//! - [`engine`]: sessions, sampling, stopping, and the generation loop.
+//! - [`engine`]: requests, replies in the making, stopping, and the generation loop.
 //! - `web`: the surface that JavaScript sees (wasm only).
 
 pub mod backend;

@@ -9,7 +9,7 @@
 //! twins, with the same cache, in tests/kernels.rs.
 
 use plume::{
-    backend::{Backend, cpu::CpuBackend},
+    backend::{Backend, Tokens, cpu::CpuBackend},
     engine::{Engine, LoadOptions, Message, Request},
     format::Checkpoint,
     model::forward,
@@ -104,14 +104,14 @@ fn check_logits<B: Backend>(
     };
     let mut cache = backend.create_cache(&config, ids.len()).unwrap();
     for (token, id) in ids.iter().enumerate() {
-        let logits = forward(&mut backend, &config, &weights, &mut cache, &[*id], token).unwrap();
+        let logits = forward(&mut backend, &config, &weights, &mut cache, Tokens::Known(&[*id]), token).unwrap();
         compare(block_on(backend.read(&logits)).unwrap(), token, "decode");
     }
     for chunk in [ids.len(), 7] {
         let mut cache = backend.create_cache(&config, ids.len()).unwrap();
         for (index, part) in ids.chunks(chunk).enumerate() {
             let position = index * chunk;
-            let logits = forward(&mut backend, &config, &weights, &mut cache, part, position).unwrap();
+            let logits = forward(&mut backend, &config, &weights, &mut cache, Tokens::Known(part), position).unwrap();
             compare(block_on(backend.read(&logits)).unwrap(), position + part.len() - 1, "prefill");
         }
     }

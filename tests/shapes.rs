@@ -11,7 +11,7 @@
 mod random_model;
 
 use plume::{
-    backend::{Backend, Layout, MatrixDescriptor, cpu::CpuBackend, gpu::GpuBackend},
+    backend::{Backend, Layout, MatrixDescriptor, Tokens, cpu::CpuBackend, gpu::GpuBackend},
     model::forward,
     weights::ElementType,
 };
@@ -54,7 +54,7 @@ fn a_layer_equals_the_cpus() {
         let passes: [(&[u32], usize); 4] = [(&ids[..1], 0), (&ids[1..2], 1), (&ids[2..], 2), (&ids, 0)];
         let mut cache = backend.create_cache(&model.config, ids.len()).unwrap();
         let pass = |(ids, position)| {
-            let logits = forward(backend, &model.config, &weights, &mut cache, ids, position).unwrap();
+            let logits = forward(backend, &model.config, &weights, &mut cache, Tokens::Known(ids), position).unwrap();
             (block_on(backend.read(&logits)).unwrap(), block_on(backend.density()).unwrap())
         };
         passes.map(pass).into()
@@ -99,10 +99,10 @@ fn an_embedding_larger_than_a_binding_is_split() {
     assert!(table.plane_bytes()[0] > BINDING);
 
     let ids = watched.map(|row| row as u32);
-    let x = gpu.embed(&table, &ids, 0).unwrap();
+    let x = gpu.embed(&table, Tokens::Known(&ids), 0).unwrap();
     assert_eq!(block_on(gpu.read(&x)).unwrap(), rows.concat());
 
-    let x = gpu.embed(&table, &ids[2..3], 0).unwrap();
+    let x = gpu.embed(&table, Tokens::Known(&ids[2..3]), 0).unwrap();
     let norm = gpu.vector(&[1.0; WIDTH]).unwrap();
     let logits = gpu.norm_matmul(&x, &norm, &table, &plm_1_8b(1, ROWS)).unwrap();
     let logits = block_on(gpu.read(&logits)).unwrap();

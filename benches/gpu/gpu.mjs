@@ -1,7 +1,7 @@
 // The GPU backend at PLM-1.8B's shapes, natively, on one Vulkan adapter: builds benches/gpu/main.rs, runs it and gives its rows.
 // With --first-light DIR, a checkout of an older commit, it also lets that commit and this one decode in turns.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { root, swiftShader, vulkanDriver } from "../../scripts/setup.mjs";
@@ -42,6 +42,7 @@ function firstLight(older, env, runs) {
   mkdirSync(example, { recursive: true });
   cpSync(path.join(root, "benches/gpu/first_light.rs"), path.join(example, "main.rs"));
   cpSync(path.join(root, "benches/gpu/random_model.rs"), path.join(example, "random_model.rs"));
+  writeFileSync(path.join(example, "known.rs"), "pub fn known(ids: &[u32]) -> &[u32] {\n    ids\n}\n");
   const model = path.join(root, "tests/data/plm-tiny-Q8_0.gguf");
   // Cargo may take two checkouts of one package for the same, so each has a folder of its own.
   const contenders = {

@@ -8,7 +8,7 @@ use crate::{
 use plume::{
     Result,
     backend::{
-        Backend, LatentAttention, Layout, MatrixDescriptor,
+        Backend, LatentAttention, Layout, MatrixDescriptor, Tokens,
         gpu::{Activation, GpuBackend, Matrix, SparseActivation},
     },
     weights::ElementType,
@@ -35,7 +35,7 @@ fn activation(gpu: &mut GpuBackend, width: usize, led: bool, position: usize) ->
     };
     let row = if led { Row::Led(1.0) } else { Row::Random };
     let table = upload_matrix(gpu, &mut Random(7), &table, 0.5, |_, _| row, |_, _| {})?;
-    gpu.embed(&table, &[0], position)
+    gpu.embed(&table, Tokens::Known(&[0]), position)
 }
 
 /// The list of active neurons of one token, and their fraction.

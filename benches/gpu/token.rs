@@ -9,7 +9,7 @@ use crate::{
 use plume::{
     Result,
     backend::{
-        Backend,
+        Backend, Tokens,
         gpu::{Cache, GpuBackend},
     },
     model::{Config, LayerWeights, Weights, forward},
@@ -54,7 +54,7 @@ impl Model {
 
     /// Records one decoded token. The cache is empty where nothing was written, which reads like any other.
     fn step(&mut self, gpu: &mut GpuBackend, position: usize) -> Result<()> {
-        forward(gpu, &self.random.config, &self.weights, &mut self.cache, &[TOKEN], position).map(drop)
+        forward(gpu, &self.random.config, &self.weights, &mut self.cache, Tokens::Known(&[TOKEN]), position).map(drop)
     }
 }
 
@@ -202,7 +202,7 @@ fn prompts(bench: &mut Bench, model: &mut Model) -> Result<()> {
             let started = Instant::now();
             for position in (0..tokens).step_by(CHUNK) {
                 let Model { random, weights, cache } = model;
-                forward(&mut bench.gpu, &random.config, weights, cache, &ids, position)?;
+                forward(&mut bench.gpu, &random.config, weights, cache, Tokens::Known(&ids), position)?;
             }
             bench.gpu.run_timed()?;
             times.push(started.elapsed().as_secs_f64());

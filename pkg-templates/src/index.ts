@@ -3,7 +3,7 @@ import type { LoadOptions, ModelSource } from "./types.js";
 import { loadInWorker } from "./worker-runtime.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
-export type { CallOptions } from "./plume.js";
+export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 
 /** A loaded model. */

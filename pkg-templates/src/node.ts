@@ -8,7 +8,7 @@ import { loadHere, type Core } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
-export type { CallOptions } from "./plume.js";
+export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 
 /** A loaded model. */

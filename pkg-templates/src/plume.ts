@@ -17,6 +17,9 @@ import type {
 /** Starts a model's runtime: in a worker, or here. Each entry point of the package brings its own. */
 export type Start = (model: ModelSource | undefined, options: LoadOptions) => Promise<Runtime>;
 
+/** What a reload may be given: everything else is as it was when the model was loaded. */
+export type ReloadOptions = Pick<LoadOptions, "onProgress" | "signal">;
+
 /** What a single call may be given beside the request. */
 export interface CallOptions {
   signal?: AbortSignal;
@@ -37,11 +40,15 @@ export class Plume {
   private readonly turns = new Turns();
   private readonly disposal = new AbortController();
   private speed: Pick<Stats, "tokens_per_second" | "time_to_first_token_ms"> = {};
+  /** What requests run on: while the model is loaded again they wait for it. */
+  private runtime: Promise<Runtime>;
 
   private constructor(
-    private readonly runtime: Runtime,
+    runtime: Runtime,
     private readonly model: string,
+    private readonly again: (chosen: ReloadOptions) => Promise<Runtime>,
   ) {
+    this.runtime = Promise.resolve(runtime);
     const create = async (request: ChatCompletionRequest, options?: CallOptions | null) => {
       this.checkAlive();
       const core = check(request);
@@ -57,39 +64,71 @@ export class Plume {
     checkSignal(options.signal);
     const model = checkModel(given);
     checkContextLength(options.context_length);
-    let last: Progress = { phase: "download", loaded: 0, total: 0 };
-    const onProgress = (progress: Progress) => {
-      last = progress;
+    const load = async ({ onProgress, signal, ...others }: LoadOptions) => {
+      let last: Progress = { phase: "download", loaded: 0, total: 0 };
+      const report = (progress: Progress) => {
+        last = progress;
+        try {
+          onProgress?.(progress);
+        } catch (error) {
+          // The load goes on; the mistake is shown, not lost.
+          (globalThis.reportError ?? console.error)(error);
+        }
+      };
+      checkSignal(signal);
+      const runtime = await start(model, { ...others, ...(signal && { signal }), onProgress: report });
       try {
-        options.onProgress?.(progress);
+        checkSignal(signal);
       } catch (error) {
-        // The load goes on; the mistake is shown, not lost.
-        (globalThis.reportError ?? console.error)(error);
+        runtime.dispose();
+        throw error;
       }
+      report({ ...last, phase: "ready" });
+      return runtime;
     };
-    const runtime = await start(model, { ...options, onProgress });
-    try {
-      checkSignal(options.signal);
-    } catch (error) {
-      runtime.dispose();
-      throw error;
-    }
-    onProgress({ ...last, phase: "ready" });
     const name = typeof model === "string" || model instanceof URL ? String(model) : "plm";
-    return new Plume(runtime, name);
+    const { onProgress: _, signal: __, ...kept } = options;
+    return new Plume(await load(options), name, (chosen) => load({ ...kept, ...chosen }));
+  }
+
+  /**
+   * Loads the same model again, after errors of the code "device_lost", "out_of_device_memory" or "crashed". Conversations
+   * go on afterwards as if nothing had been: requests carry their messages. Requests made meanwhile wait; replies under
+   * way end with the code "disposed".
+   */
+  async reload(chosen?: ReloadOptions | null): Promise<void> {
+    this.checkAlive();
+    const before = this.runtime;
+    const loaded = before
+      .catch(() => undefined) // The load before this one failed, and has told so.
+      .then((runtime) => {
+        runtime?.dispose();
+        this.checkAlive();
+        return this.again(chosen ?? {});
+      })
+      .then((runtime) => {
+        if (!this.disposal.signal.aborted) return runtime;
+        runtime.dispose();
+        throw new PlumeError("disposed", "this model was disposed of");
+      });
+    this.runtime = loaded;
+    await loaded;
   }
 
   /** What only this runtime knows. May be asked while a reply is under way. */
   async stats(): Promise<Stats> {
     this.checkAlive();
-    return { ...(await this.runtime.stats()), ...this.speed };
+    return { ...(await (await this.runtime).stats()), ...this.speed };
   }
 
   /** Frees the model. Replies under way end with the code "disposed". */
   dispose(): void {
     if (this.disposal.signal.aborted) return;
     this.disposal.abort();
-    this.runtime.dispose();
+    this.runtime.then(
+      (runtime) => runtime.dispose(),
+      () => {}, // A load that failed left nothing.
+    );
   }
 
   [Symbol.dispose](): void {
@@ -102,10 +141,12 @@ export class Plume {
 
   private async *reply(request: CoreRequest, signal?: AbortSignal): AsyncGenerator<ChatCompletionChunk> {
     const reply = {};
+    // A reply stays with the runtime that began it.
+    let runtime: Runtime | undefined;
     let number: number | undefined;
     const leave = () => {
       this.turns.leave(reply);
-      if (number !== undefined) this.runtime.end(number);
+      if (number !== undefined) runtime?.end(number);
     };
     // Also while nobody reads: the next reply must not wait for this one then.
     const ended = AbortSignal.any(signal ? [signal, this.disposal.signal] : [this.disposal.signal]);
@@ -129,14 +170,14 @@ export class Plume {
         model: this.model,
       };
       const started = performance.now();
-      number = await use(() => this.runtime.begin(request));
+      number = await use(async () => (runtime = await this.runtime).begin(request));
       yield { ...head, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }] };
       let first: number | undefined;
       // The model's own time, not that of the reader between two parts.
       let later = 0;
       for (;;) {
         const asked = performance.now();
-        const { text, finish_reason, usage } = await use(() => this.runtime.step(number!));
+        const { text, finish_reason, usage } = await use(() => runtime!.step(number!));
         const now = performance.now();
         if (first !== undefined) later += now - asked;
         else if (usage.completion_tokens > 0) first = now;

@@ -55,7 +55,7 @@ export interface Core {
 export async function loadHere(
   core: Core,
   model: ModelSource,
-  { onProgress, signal, device = "auto", context_length = 0 }: LoadOptions,
+  { onProgress, signal, device = "auto", context_length = 0, ...others }: LoadOptions,
 ): Promise<Runtime> {
   try {
     await core.bindings.default({ module_or_path: core.wasm });
@@ -64,13 +64,18 @@ export async function loadHere(
     const adapter = device === "cpu" ? undefined : await findAdapter();
     // Shaders that a processor has to emulate are many times slower than the CPU backend.
     const emulated = device === "auto" && adapter?.software === true;
-    const engine = await core.bindings.loadEngine(
-      source,
-      emulated ? "cpu" : device,
-      context_length,
-      report,
-      signal ?? null,
-    );
+    const load = () =>
+      core.bindings.loadEngine(
+        source,
+        emulated ? "cpu" : device,
+        adapter?.subgroups === true,
+        // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
+        (others as { kernels?: string }).kernels ?? "auto",
+        context_length,
+        report,
+        signal ?? null,
+      );
+    const engine = await (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load());
     return new LocalRuntime(engine, core.onCrash, {
       ...(adapter && { adapter: adapter.name }),
       ...(emulated && { gpu_unavailable: `WebGPU has only a software adapter here, ${adapter.name}, which is slower` }),
@@ -80,25 +85,64 @@ export async function loadHere(
   }
 }
 
+interface GpuAdapter {
+  features: ReadonlySet<string>;
+  info: { vendor: string; architecture: string; description: string; isFallbackAdapter?: boolean };
+  requestDevice(descriptor?: { requiredFeatures?: Iterable<string> }): Promise<unknown>;
+}
+
+interface FoundAdapter {
+  name: string;
+  software: boolean;
+  subgroups: boolean;
+  prototype: GpuAdapter;
+}
+
 /** What the browser tells of the adapter that the core asks for too; the core's library drops most of it. */
-async function findAdapter(): Promise<{ name: string; software: boolean } | undefined> {
-  interface Adapter {
-    info: { vendor: string; architecture: string; description: string; isFallbackAdapter?: boolean };
-  }
+async function findAdapter(): Promise<FoundAdapter | undefined> {
   const { gpu } = (globalThis.navigator ?? {}) as {
-    gpu?: { requestAdapter(options: object): Promise<Adapter | null> };
+    gpu?: { requestAdapter(options: object): Promise<GpuAdapter | null> };
   };
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (!adapter) return undefined;
   const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
-  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return { name, software: isFallbackAdapter === true };
+  return {
+    name: description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter",
+    software: isFallbackAdapter === true,
+    subgroups: adapter.features.has("subgroups"),
+    prototype: Object.getPrototypeOf(adapter) as GpuAdapter,
+  };
+}
+
+let loading = 0;
+let restore = () => {};
+
+/**
+ * While `load` runs, devices are asked for with the feature "subgroups" where their adapter has it: the core's library
+ * does not know its name in a browser.
+ */
+async function withSubgroups<T>(prototype: GpuAdapter, load: () => Promise<T>): Promise<T> {
+  if (loading++ === 0) {
+    const { requestDevice } = prototype;
+    restore = () => (prototype.requestDevice = requestDevice);
+    prototype.requestDevice = function (descriptor) {
+      const added = this.features.has("subgroups") ? ["subgroups"] : [];
+      const requiredFeatures = [...(descriptor?.requiredFeatures ?? []), ...added];
+      return requestDevice.call(this, { ...descriptor, requiredFeatures });
+    };
+  }
+  try {
+    return await load();
+  } finally {
+    if (--loading === 0) restore();
+  }
 }
 
 class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
   private crash: PlumeError | undefined;
+  private disposed = false;
 
   constructor(
     private readonly engine: PlumeEngine,
@@ -134,9 +178,11 @@ class LocalRuntime implements Runtime {
 
   dispose(): void {
     this.call(() => this.engine.free()).catch(() => {}); // After a crash there is nothing left to free.
+    this.disposed = true;
   }
 
   private call<T>(task: () => T | Promise<T>): Promise<T> {
+    if (this.disposed) return Promise.reject(new PlumeError("disposed", "this model was disposed of"));
     const guarded = () => {
       if (this.crash) throw this.crash;
       return task();

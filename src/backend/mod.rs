@@ -3,9 +3,11 @@
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod sampling;
 
 use crate::{Error, Result, model::Config, weights::ElementType};
 use async_trait::async_trait;
+pub use sampling::{Sampling, noise};
 
 /// How a backend is to lay a matrix out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,14 @@ pub struct LatentAttention<'a, B: Backend + ?Sized> {
     pub kv_b_proj: &'a B::Matrix,
 }
 
+/// What a forward pass runs.
+pub enum Tokens<'a, B: Backend + ?Sized> {
+    /// At least one id.
+    Known(&'a [u32]),
+    /// The token that was sampled last, whether or not the host knows it yet.
+    Sampled(&'a B::Token),
+}
+
 impl MatrixDescriptor {
     /// Checks that `bytes` are whole rows, no more than are missing after `rows_done`, and gives the bytes of one.
     fn check_rows(&self, bytes: &[u8], rows_done: usize) -> Result<usize> {
@@ -70,7 +80,7 @@ impl MatrixDescriptor {
 }
 
 /// What runs the forward pass. Activations are f32 [tokens, width]. Operations are recorded or computed in call order;
-/// only [`Backend::read`] and [`Backend::density`] wait for results.
+/// only the asynchronous ones wait for results.
 #[async_trait(?Send)]
 pub trait Backend {
     /// A weight matrix on the device.
@@ -85,6 +95,10 @@ pub trait Backend {
     type SparseActivation;
     /// For each layer [capacity, kv_lora_rank + qk_rope_head_dim]: the normed latent `c`, then the rotated key, as f16.
     type Cache;
+    /// What one reply's draws depend on: its [`Sampling`], its seed, and which tokens it has seen.
+    type Sampler;
+    /// A sampled token, which the host may not know yet.
+    type Token;
 
     /// A name for people: the adapter's, or the processor's.
     fn name(&self) -> String;
@@ -105,9 +119,12 @@ pub trait Backend {
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
 
-    /// Rows `ids` of the embedding [ids, hidden]: the start of a forward pass at positions `position..`. Every id must be
-    /// below the table's rows.
-    fn embed(&mut self, table: &Self::Matrix, ids: &[u32], position: usize) -> Result<Self::Activation>;
+    /// The tokens' rows of the embedding [tokens, hidden]: the start of a forward pass at positions `position..`.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidRequest`] where an id is not below the table's rows, or where a sampled token is not the last
+    /// one sampled or is not to be run at the position that it was sampled for.
+    fn embed(&mut self, table: &Self::Matrix, tokens: Tokens<'_, Self>, position: usize) -> Result<Self::Activation>;
     /// RMSNorm(x) W^T with RMSNorm(x) = x / sqrt(mean(x^2) + eps) * norm: [tokens, columns] -> [tokens, rows].
     fn norm_matmul(
         &mut self,
@@ -149,11 +166,41 @@ pub trait Backend {
     /// The last token's row [1, width].
     fn last_row(&mut self, x: &Self::Activation) -> Result<Self::Activation>;
 
+    /// Begins a reply's draws. `seen` are the tokens that the repetition penalty applies to from the start.
+    fn create_sampler(
+        &mut self,
+        sampling: &Sampling,
+        seed: u64,
+        vocab_size: usize,
+        seen: &[u32],
+    ) -> Result<Self::Sampler>;
+    /// Draws the token at `position` from its logits [1, vocab_size], and counts it as seen.
+    fn sample(
+        &mut self,
+        sampler: &mut Self::Sampler,
+        logits: &Self::Activation,
+        position: usize,
+    ) -> Result<Self::Token>;
+    /// Waits for a sampled token's id. It may be asked again.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] where a logit was not finite, unless [`Backend::sample`] has said so; else as
+    /// [`Backend::read`].
+    async fn token(&mut self, token: &Self::Token) -> Result<u32>;
+    /// How many sampled tokens it is worth to have under way before the first of them is waited for.
+    fn steps_in_flight(&self) -> usize;
+    /// Waits until everything asked for so far is done.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    async fn wait(&mut self) -> Result<()>;
+
     /// Waits for an activation's values.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfDeviceMemory`] where the device failed since the last read.
     async fn read(&mut self, x: &Self::Activation) -> Result<Vec<f32>>;
-    /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens.
+    /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens. That may
+    /// be a pass whose token nobody has waited for yet.
     async fn density(&mut self) -> Result<Vec<f32>>;
 }

@@ -1,15 +1,16 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
-use super::{Message, Request, Sampling, sampling::Random};
+use super::{Message, Request};
 use crate::{
     Error, Result,
-    backend::Backend,
+    backend::{Backend, Sampling, Tokens},
     format::Checkpoint,
     model::{Config, Weights, forward},
     tokenizer::{ChatTemplate, DEFAULT_TEMPLATE, DetokenizerStream, Tokenizer},
     weights::{LoadProgress, load_weights},
 };
 use serde::Serialize;
+use std::collections::VecDeque;
 
 /// Prompt tokens that one forward pass takes, so that memory stays bounded and a long prompt can be cancelled.
 const PREFILL_CHUNK: usize = 256;
@@ -64,25 +65,34 @@ pub struct Step {
 
 /// A loaded model with one conversation's cache.
 pub struct Engine<B: Backend> {
-    backend: B,
-    config: Config,
-    weights: Weights<B>,
+    pub(super) backend: B,
+    pub(super) config: Config,
+    pub(super) weights: Weights<B>,
     cache: B::Cache,
-    /// The tokens whose entries the cache holds, in order.
-    cached: Vec<u32>,
+    /// The tokens whose entries the cache holds, in order, as far as they are known. Past them there may be entries of
+    /// tokens that are under way, or that turned out to lie beyond a reply's end; who comes next writes over those.
+    pub(super) cached: Vec<u32>,
+    /// The generation that used the cache last.
+    last_used_by: usize,
+    generations: usize,
     context_length: usize,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 }
 
 /// A reply in the making. Dropping it, or never stepping it again, cancels it.
-pub struct Generation {
+pub struct Generation<B: Backend> {
+    number: usize,
     prompt: Vec<u32>,
     completion: Vec<u32>,
+    /// Sampled tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
+    in_flight: VecDeque<B::Token>,
+    /// Has seen the prompt, the completion and what is in flight; made when it is first needed.
+    sampler: Option<B::Sampler>,
     cached_tokens: usize,
     max_tokens: usize,
     sampling: Sampling,
-    random: Random,
+    seed: u64,
     stop: Vec<String>,
     detokenizer: DetokenizerStream,
     /// Text that may yet turn out to be the start of a stop string.
@@ -90,7 +100,7 @@ pub struct Generation {
     finished: Option<FinishReason>,
 }
 
-impl Generation {
+impl<B: Backend> Generation<B> {
     /// The tokens counted so far.
     pub fn usage(&self) -> Usage {
         Usage {
@@ -104,6 +114,12 @@ impl Generation {
     /// The reply's tokens so far, the stop token left out.
     pub fn tokens(&self) -> &[u32] {
         &self.completion
+    }
+
+    /// Forgets what was computed ahead. The next step begins again after the completion.
+    fn rewind(&mut self) {
+        self.in_flight.clear();
+        self.sampler = None;
     }
 
     /// Adds text, and gives out what no stop string can take back any more.
@@ -136,6 +152,10 @@ fn overlap(text: &str, stop: &str) -> usize {
     (1..=longest).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n])).unwrap_or(0)
 }
 
+fn common_length(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
 impl<B: Backend> Engine<B> {
     /// Loads a checkpoint's weights into `backend` and makes ready to generate.
     ///
@@ -160,7 +180,18 @@ impl<B: Backend> Engine<B> {
         }
         let cache = backend.create_cache(&config, context_length)?;
         let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
-        Ok(Self { backend, config, weights, cache, cached: Vec::new(), context_length, tokenizer, template })
+        Ok(Self {
+            backend,
+            config,
+            weights,
+            cache,
+            cached: Vec::new(),
+            last_used_by: 0,
+            generations: 0,
+            context_length,
+            tokenizer,
+            template,
+        })
     }
 
     /// The device's name.
@@ -178,7 +209,8 @@ impl<B: Backend> Engine<B> {
         self.cached.len() * self.backend.cache_bytes_a_token(&self.config)
     }
 
-    /// The fraction of non-zero neurons of each layer in the last forward pass.
+    /// The fraction of non-zero neurons of each layer in the last forward pass. In the middle of a reply that is the pass
+    /// of the token furthest ahead.
     ///
     /// # Errors
     /// What the backend gives.
@@ -190,7 +222,7 @@ impl<B: Backend> Engine<B> {
     ///
     /// # Errors
     /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
-    pub fn begin(&mut self, request: &Request) -> Result<Generation> {
+    pub fn begin(&mut self, request: &Request) -> Result<Generation<B>> {
         request.validate()?;
         let messages: Vec<_> = request
             .messages
@@ -217,16 +249,19 @@ impl<B: Backend> Engine<B> {
             return Err(self.too_long(&prompt.len().to_string()));
         }
         // The last prompt token is always computed: its logits are the first thing wanted.
-        let common = self.cached.iter().zip(&prompt[..prompt.len() - 1]).take_while(|(a, b)| a == b).count();
-        self.cached.truncate(common);
+        let common = common_length(&self.cached, &prompt[..prompt.len() - 1]);
+        self.generations += 1;
         let room = self.context_length - prompt.len();
         Ok(Generation {
+            number: self.generations,
             prompt,
             completion: Vec::new(),
+            in_flight: VecDeque::new(),
+            sampler: None,
             cached_tokens: common,
             max_tokens: request.max_tokens.map_or(room, |most| most.min(room)),
             sampling: request.sampling(),
-            random: Random(request.seed.unwrap_or(0)),
+            seed: request.seed.unwrap_or(0),
             stop: request.stop.clone(),
             detokenizer: DetokenizerStream::default(),
             held: String::new(),
@@ -242,37 +277,97 @@ impl<B: Backend> Engine<B> {
     }
 
     /// Computes the next token, or the next part of a long prompt (then the text is empty). After a step whose
-    /// `finished` is set there is nothing more to do.
+    /// `finished` is set there is nothing more to do. A step that is dropped before it ends loses nothing.
     ///
     /// # Errors
     /// What the backend gives; the engine stays usable where the device does.
-    pub async fn step(&mut self, generation: &mut Generation) -> Result<Step> {
+    pub async fn step(&mut self, generation: &mut Generation<B>) -> Result<Step> {
         if let Some(finished) = generation.finished {
             return Ok(Step { text: String::new(), finished: Some(finished) });
         }
-        let sequence = generation.prompt.iter().chain(&generation.completion).copied().collect::<Vec<_>>();
-        // Another generation may have used the cache since this one began.
-        let common = self.cached.iter().zip(&sequence).take_while(|(a, b)| a == b).count();
-        self.cached.truncate(common.min(sequence.len() - 1));
-        let position = self.cached.len();
-        let end = sequence.len().min(position + PREFILL_CHUNK);
-        let ids = &sequence[position..end];
-        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, ids, position)?;
-        let logits = self.backend.read(&logits).await?;
-        if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
-            return Err(Error::Malformed(format!(
-                "the model computed a logit of {logit}; its weights are damaged, or the device computes wrongly"
-            )));
+        let result = self.advance(generation).await;
+        if result.is_err() {
+            // What has been computed since the last token that was waited for may be wrong.
+            generation.rewind();
+            self.cached.clear();
+            self.last_used_by = 0;
         }
-        self.cached.extend_from_slice(ids);
-        if end < sequence.len() {
-            return Ok(Step { text: String::new(), finished: None });
-        }
-        let id = generation.sampling.choose(logits, sequence.iter().copied(), &mut generation.random);
-        Ok(self.accept(generation, id))
+        result
     }
 
-    fn accept(&self, generation: &mut Generation, id: u32) -> Step {
+    async fn advance(&mut self, generation: &mut Generation<B>) -> Result<Step> {
+        if generation.in_flight.is_empty() {
+            self.run_known(generation)?;
+        }
+        // Where another generation has used the cache since, what is in flight is waited for, and then run again.
+        while self.last_used_by == generation.number
+            && !generation.in_flight.is_empty()
+            && generation.in_flight.len() < self.backend.steps_in_flight()
+            && generation.completion.len() + generation.in_flight.len() < generation.max_tokens
+        {
+            self.run_sampled(generation)?;
+        }
+        let Some(token) = generation.in_flight.front() else {
+            // More of the prompt is to come. The caller may cancel in between, so nothing more is asked for before.
+            self.backend.wait().await?;
+            return Ok(Step { text: String::new(), finished: None });
+        };
+        let id = self.backend.token(token).await?;
+        generation.in_flight.pop_front();
+        // It has been run if another was sampled after it.
+        if !generation.in_flight.is_empty() && self.last_used_by == generation.number {
+            debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
+            self.cached.push(id);
+        }
+        let step = self.accept(generation, id);
+        if step.finished.is_some() {
+            generation.rewind();
+        }
+        Ok(step)
+    }
+
+    /// Runs what the cache lacks of the known tokens, or a chunk of it. After the last chunk the next token is sampled.
+    fn run_known(&mut self, generation: &mut Generation<B>) -> Result<()> {
+        let sequence = [generation.prompt.as_slice(), &generation.completion].concat();
+        // The last token is always run: its logits are what is wanted.
+        let position = common_length(&self.cached, &sequence[..sequence.len() - 1]);
+        self.cached.truncate(position);
+        self.last_used_by = generation.number;
+        let end = sequence.len().min(position + PREFILL_CHUNK);
+        let ids = &sequence[position..end];
+        let tokens = Tokens::Known(ids);
+        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, position)?;
+        self.cached.extend_from_slice(ids);
+        if end < sequence.len() {
+            return Ok(());
+        }
+        self.sample(generation, &logits, end)
+    }
+
+    /// Runs the newest token in flight and samples the one after it.
+    fn run_sampled(&mut self, generation: &mut Generation<B>) -> Result<()> {
+        let Some(newest) = generation.in_flight.back() else { return Ok(()) };
+        let end = generation.prompt.len() + generation.completion.len() + generation.in_flight.len();
+        let tokens = Tokens::Sampled(newest);
+        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, end - 1)?;
+        self.sample(generation, &logits, end)
+    }
+
+    fn sample(&mut self, generation: &mut Generation<B>, logits: &B::Activation, position: usize) -> Result<()> {
+        let Generation { sampler, sampling, seed, prompt, completion, in_flight, .. } = generation;
+        let sampler = match sampler {
+            Some(sampler) => sampler,
+            // Nothing is in flight here.
+            None => {
+                let seen = [prompt.as_slice(), completion].concat();
+                sampler.insert(self.backend.create_sampler(sampling, *seed, self.config.vocab_size, &seen)?)
+            }
+        };
+        in_flight.push_back(self.backend.sample(sampler, logits, position)?);
+        Ok(())
+    }
+
+    fn accept(&self, generation: &mut Generation<B>, id: u32) -> Step {
         if self.tokenizer.stop_tokens().contains(&id) {
             let text = generation.end(FinishReason::Stop);
             return Step { text, finished: generation.finished };
@@ -290,15 +385,19 @@ impl<B: Backend> Engine<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::cpu::CpuBackend;
 
-    fn generation(stop: &[&str]) -> Generation {
+    fn generation(stop: &[&str]) -> Generation<CpuBackend> {
         Generation {
+            number: 0,
             prompt: vec![],
             completion: vec![],
+            in_flight: VecDeque::new(),
+            sampler: None,
             cached_tokens: 0,
             max_tokens: 1,
             sampling: Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 },
-            random: Random(0),
+            seed: 0,
             stop: stop.iter().map(|s| (*s).to_owned()).collect(),
             detokenizer: DetokenizerStream::default(),
             held: String::new(),

@@ -1,9 +1,9 @@
-//! Sessions, sampling, stopping and the generation loop.
+//! Requests, replies in the making, stopping and the generation loop.
 
 mod generation;
 mod request;
-mod sampling;
+#[cfg(test)]
+mod tests;
 
 pub use generation::{Engine, FinishReason, Generation, LoadOptions, Step, Usage};
 pub use request::{Message, Request};
-pub use sampling::Sampling;

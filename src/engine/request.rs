@@ -1,7 +1,6 @@
 //! What a caller asks for.
 
-use super::Sampling;
-use crate::{Error, Result};
+use crate::{Error, Result, backend::Sampling};
 use serde::{Deserialize, Serialize};
 
 /// One message of a conversation.
@@ -23,7 +22,7 @@ pub struct Request {
     pub temperature: f32,
     /// Keeps the k likeliest tokens; 0 keeps all.
     pub top_k: usize,
-    /// Keeps the likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    /// Of those, keeps the likeliest whose probabilities reach this sum; 1 keeps all.
     pub top_p: f32,
     /// Drops tokens less likely than this fraction of the likeliest; 0 keeps all.
     pub min_p: f32,

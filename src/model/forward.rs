@@ -4,7 +4,7 @@
 use super::Config;
 use crate::{
     Result,
-    backend::{Backend, LatentAttention},
+    backend::{Backend, LatentAttention, Tokens},
 };
 
 /// The weights of one layer.
@@ -34,7 +34,7 @@ pub struct Weights<B: Backend + ?Sized> {
     pub norm: B::Vector,
 }
 
-/// Runs `ids` (at least one) at positions `position..` and returns the logits that follow the last of them
+/// Runs `tokens` at positions `position..` and returns the logits that follow the last of them
 /// [1, vocab_size]. The cache must hold exactly the `position` tokens before them, and gains theirs.
 ///
 /// # Errors
@@ -44,10 +44,10 @@ pub fn forward<B: Backend + ?Sized>(
     config: &Config,
     weights: &Weights<B>,
     cache: &mut B::Cache,
-    ids: &[u32],
+    tokens: Tokens<'_, B>,
     position: usize,
 ) -> Result<B::Activation> {
-    let mut x = backend.embed(&weights.embed_tokens, ids, position)?;
+    let mut x = backend.embed(&weights.embed_tokens, tokens, position)?;
     for (index, layer) in weights.layers.iter().enumerate() {
         let q = backend.norm_matmul(&x, &layer.input_layernorm, &layer.q_proj, config)?;
         let compressed = backend.norm_matmul(&x, &layer.input_layernorm, &layer.kv_a_proj_with_mqa, config)?;

@@ -5,7 +5,7 @@ use super::{blob::BlobSource, error::to_js, http};
 use crate::backend::gpu::GpuBackend;
 use crate::{
     Error, Result,
-    backend::cpu::CpuBackend,
+    backend::{Backend, cpu::CpuBackend},
     engine::{Engine, Generation, LoadOptions, Request, Step},
     format::Checkpoint,
     source::MemoryFolder,
@@ -16,56 +16,82 @@ use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Blob, File};
 
-enum AnyEngine {
-    Cpu(Engine<CpuBackend>),
-    #[cfg(feature = "gpu")]
-    Gpu(Engine<GpuBackend>),
+/// An engine and the replies in the making, by number.
+struct Session<B: Backend> {
+    engine: Engine<B>,
+    replies: HashMap<u32, Generation<B>>,
 }
 
-/// Runs the same expression on whichever engine there is.
+enum AnySession {
+    Cpu(Box<Session<CpuBackend>>),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<Session<GpuBackend>>),
+}
+
+/// Runs the same expression on whichever session there is.
 macro_rules! on {
-    ($any:expr, $engine:ident => $expression:expr) => {
+    ($any:expr, $session:ident => $expression:expr) => {
         match $any {
-            AnyEngine::Cpu($engine) => $expression,
+            AnySession::Cpu($session) => $expression,
             #[cfg(feature = "gpu")]
-            AnyEngine::Gpu($engine) => $expression,
+            AnySession::Gpu($session) => $expression,
         }
     };
+}
+
+impl<B: Backend> Session<B> {
+    fn new(engine: Engine<B>) -> Self {
+        Self { engine, replies: HashMap::new() }
+    }
+
+    fn begin(&mut self, reply: u32, request: &Request) -> Result<()> {
+        self.replies.insert(reply, self.engine.begin(request)?);
+        Ok(())
+    }
+
+    async fn step(&mut self, reply: u32) -> Result<Step> {
+        match self.replies.get_mut(&reply) {
+            Some(generation) => self.engine.step(generation).await,
+            None => Err(Error::InvalidRequest("no reply is under way".to_owned())),
+        }
+    }
 }
 
 /// A loaded model and the replies in the making. They share one cache: each step finds out how much of it is still its own.
 #[wasm_bindgen]
 pub struct PlumeEngine {
-    engine: AnyEngine,
-    replies: HashMap<u32, Generation>,
+    session: AnySession,
     next_reply: u32,
     gpu_unavailable: Option<String>,
 }
 
 impl PlumeEngine {
-    fn new(engine: AnyEngine, gpu_unavailable: Option<String>) -> Self {
-        Self { engine, replies: HashMap::new(), next_reply: 0, gpu_unavailable }
+    fn new(session: AnySession, gpu_unavailable: Option<String>) -> Self {
+        Self { session, next_reply: 0, gpu_unavailable }
     }
 }
 
 /// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
-/// of a folder. `device` is "auto", "gpu" or "cpu". `context_length` 0 is the default. `on_progress(loaded, total)` counts
+/// of a folder. `device` is "auto", "gpu" or "cpu". `subgroups` says whether a GPU has been asked for them; `kernels` is "auto", or
+/// "wide" or "narrow" for tests. `context_length` 0 is the default. `on_progress(loaded, total)` counts
 /// bytes of weights.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
     device: String,
+    subgroups: bool,
+    kernels: String,
     context_length: u32,
     on_progress: Function,
     signal: Option<AbortSignal>,
 ) -> std::result::Result<PlumeEngine, JsValue> {
     let options = LoadOptions { context_length: (context_length > 0).then_some(context_length as usize) };
-    load(model, &device, options, &on_progress, signal).await.map_err(|error| to_js(&error))
+    load(model, (&device, subgroups, &kernels), options, &on_progress, signal).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
     model: JsValue,
-    device: &str,
+    (device, subgroups, kernels): (&str, bool, &str),
     options: LoadOptions,
     on_progress: &Function,
     signal: Option<AbortSignal>,
@@ -87,16 +113,22 @@ async fn load(
             false => Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned())),
         };
         match opened {
-            Ok(backend) => {
+            Ok(mut backend) => {
+                backend.set_subgroups(subgroups);
+                match kernels {
+                    "wide" => backend.set_narrow(false),
+                    "narrow" => backend.set_narrow(true),
+                    _ => (),
+                }
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
-                return Ok(PlumeEngine::new(AnyEngine::Gpu(engine), gpu_unavailable));
+                return Ok(PlumeEngine::new(AnySession::Gpu(Box::new(Session::new(engine))), gpu_unavailable));
             }
             Err(error) if device == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }
     let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
-    Ok(PlumeEngine::new(AnyEngine::Cpu(engine), gpu_unavailable))
+    Ok(PlumeEngine::new(AnySession::Cpu(Box::new(Session::new(engine))), gpu_unavailable))
 }
 
 /// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.
@@ -142,24 +174,21 @@ impl PlumeEngine {
     pub fn begin(&mut self, request: JsValue) -> std::result::Result<u32, JsValue> {
         let request: Request = serde_wasm_bindgen::from_value(request)
             .map_err(|error| to_js(&Error::InvalidRequest(error.to_string())))?;
-        let generation = on!(&mut self.engine, engine => engine.begin(&request)).map_err(|error| to_js(&error))?;
-        self.next_reply = self.next_reply.wrapping_add(1);
-        self.replies.insert(self.next_reply, generation);
+        let reply = self.next_reply.wrapping_add(1);
+        on!(&mut self.session, session => session.begin(reply, &request)).map_err(|error| to_js(&error))?;
+        self.next_reply = reply;
         Ok(self.next_reply)
     }
 
     /// Forgets a reply.
     pub fn end(&mut self, reply: u32) {
-        self.replies.remove(&reply);
+        on!(&mut self.session, session => drop(session.replies.remove(&reply)));
     }
 
     /// The next piece of a reply: { text, finish_reason }, where finish_reason is null but for the last piece.
     pub async fn step(&mut self, reply: u32) -> std::result::Result<JsValue, JsValue> {
-        let Some(generation) = self.replies.get_mut(&reply) else {
-            return Err(to_js(&Error::InvalidRequest("no reply is under way".to_owned())));
-        };
         let Step { text, finished } =
-            on!(&mut self.engine, engine => engine.step(generation).await).map_err(|error| to_js(&error))?;
+            on!(&mut self.session, session => session.step(reply).await).map_err(|error| to_js(&error))?;
         object(&[
             ("text", text.into()),
             ("finish_reason", finished.map_or(JsValue::NULL, |reason| reason.as_str().into())),
@@ -168,21 +197,23 @@ impl PlumeEngine {
 
     /// The tokens of a reply so far, in OpenAI's fields.
     pub fn usage(&self, reply: u32) -> std::result::Result<JsValue, JsValue> {
-        let usage = self.replies.get(&reply).map(Generation::usage).unwrap_or_default();
+        let usage =
+            on!(&self.session, session => session.replies.get(&reply).map(Generation::usage)).unwrap_or_default();
         serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
     }
 
     /// { backend, adapter, gpu_unavailable, cache_bytes, context_length, density }.
     pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
-        let density = on!(&mut self.engine, engine => engine.density().await).map_err(|error| to_js(&error))?;
+        let density =
+            on!(&mut self.session, session => session.engine.density().await).map_err(|error| to_js(&error))?;
         let density: Array = density.into_iter().map(|share| JsValue::from(f64::from(share))).collect();
-        let backend = if matches!(self.engine, AnyEngine::Cpu(_)) { "cpu" } else { "gpu" };
+        let backend = if matches!(self.session, AnySession::Cpu(_)) { "cpu" } else { "gpu" };
         object(&[
             ("backend", backend.into()),
-            ("adapter", on!(&self.engine, engine => engine.backend_name()).into()),
+            ("adapter", on!(&self.session, session => session.engine.backend_name()).into()),
             ("gpu_unavailable", self.gpu_unavailable.as_deref().map_or(JsValue::UNDEFINED, JsValue::from)),
-            ("cache_bytes", (on!(&self.engine, engine => engine.cache_bytes()) as f64).into()),
-            ("context_length", (on!(&self.engine, engine => engine.context_length()) as f64).into()),
+            ("cache_bytes", (on!(&self.session, session => session.engine.cache_bytes()) as f64).into()),
+            ("context_length", (on!(&self.session, session => session.engine.context_length()) as f64).into()),
             ("density", density.into()),
         ])
     }

@@ -166,7 +166,7 @@ fn q3_k(block: &[u8], out: &mut [f32]) {
 }
 
 /// The six-bit scale and minimum of part `part` (of eight) of Q4K and Q5K.
-fn scale_and_min(scales: &[u8], part: usize) -> (u8, u8) {
+pub(crate) fn scale_and_min(scales: &[u8], part: usize) -> (u8, u8) {
     if part < 4 {
         return (scales[part] & 63, scales[part + 4] & 63);
     }

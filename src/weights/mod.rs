@@ -4,5 +4,7 @@ mod decode;
 mod element_type;
 mod load;
 
+#[cfg(feature = "gpu")]
+pub(crate) use decode::scale_and_min;
 pub use element_type::ElementType;
 pub use load::{LoadProgress, load_weights};

@@ -185,3 +185,20 @@ test("a conversation that outgrows the context is explained, and the question is
   await finished(page);
   assert.equal(await replies(page).count(), 1);
 });
+
+test("a lost device is told, the model comes back, and the conversation goes on", async (t) => {
+  const browser = await launch();
+  t.after(() => browser.close());
+  const { page, allow } = await open(t, { browser });
+  allow(/GPU|context|lost/i); // Chromium logs that its GPU process went away.
+  await setTemperature(page, "0");
+  await ask(page, story);
+  await page.waitForFunction(() => document.querySelector(".message.assistant")?.textContent.length > 0);
+  const session = await browser.newBrowserCDPSession();
+  await session.send("Browser.crashGpuProcess").catch(() => {}); // It may not live to answer.
+  await page.getByText("The model was loaded again: you can go on.").waitFor();
+  await page.getByRole("button", { name: "New chat" }).click();
+  await ask(page, story);
+  await finished(page);
+  assert.equal(await replies(page).textContent(), golden);
+});

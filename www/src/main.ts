@@ -108,6 +108,24 @@ async function loadModel(model: ModelSource | undefined, name: string): Promise<
   }
 }
 
+/** Loads the same model again after its device was lost or it crashed; the conversation stays as it is. */
+async function recover(error: PlumeError): Promise<void> {
+  if (!lm) return;
+  load?.abort();
+  const mine = new AbortController();
+  load = mine;
+  showState();
+  try {
+    await lm.reload({ onProgress: showProgress, signal: mine.signal });
+    showError(`${error.message}. The model was loaded again: you can go on.`);
+  } catch (failure) {
+    if (!(failure instanceof PlumeError && failure.code === "aborted")) showError(failure);
+  } finally {
+    if (load === mine) load = undefined;
+    showState();
+  }
+}
+
 /** The last part of a URL, readable where it can be read. */
 function fileName(url: string): string {
   const name = url.replace(/\/$/, "").split("/").pop() ?? url;
@@ -168,6 +186,7 @@ async function ask(content: string): Promise<void> {
     if (atEnd) page.chat.scrollTop = page.chat.scrollHeight;
   };
   page.chat.scrollTop = page.chat.scrollHeight;
+  let broken: PlumeError | undefined;
   try {
     const temperature = page.temperature.valueAsNumber;
     const parts = await lm.chat.completions.create(
@@ -187,6 +206,7 @@ async function ask(content: string): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof PlumeError && error.code === "aborted")) showError(error);
+    if (error instanceof PlumeError && (error.code === "device_lost" || error.code === "crashed")) broken = error;
   } finally {
     show();
     shown.classList.remove("writing");
@@ -201,6 +221,7 @@ async function ask(content: string): Promise<void> {
     if (reply === mine) reply = undefined;
     showState();
   }
+  if (broken) await recover(broken);
   await showStats().catch(showError);
 }
 

@@ -1,10 +1,13 @@
 //! The plain CPU backend: the equations of PLM written as loops over f32. It is the oracle that every GPU kernel is
 //! tested against, and what runs where there is no WebGPU. Sums are taken in f32, eight partial sums a row.
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor};
+mod sampling;
+
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampling, Tokens};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
 use half::f16;
+pub use sampling::Sampler;
 
 /// A weight matrix, decoded to f32.
 pub struct Matrix {
@@ -52,6 +55,7 @@ pub struct Cache {
 pub struct CpuBackend {
     density: Vec<f32>,
     f32_cache: bool,
+    steps_ahead: usize,
 }
 
 impl CpuBackend {
@@ -65,6 +69,12 @@ impl CpuBackend {
     pub fn with_f32_cache() -> Self {
         Self { f32_cache: true, ..Self::default() }
     }
+
+    /// Has so many more sampled tokens under way than the one that is needed next, as a device would. For tests: the
+    /// calling thread gains nothing by it.
+    pub fn run_ahead(&mut self, steps: usize) {
+        self.steps_ahead = steps;
+    }
 }
 
 #[async_trait(?Send)]
@@ -75,6 +85,8 @@ impl Backend for CpuBackend {
     type Activation = Activation;
     type SparseActivation = SparseActivation;
     type Cache = Cache;
+    type Sampler = Sampler;
+    type Token = u32;
 
     fn name(&self) -> String {
         "CPU".to_owned()
@@ -123,7 +135,11 @@ impl Backend for CpuBackend {
         Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity, f32: self.f32_cache })
     }
 
-    fn embed(&mut self, table: &Matrix, ids: &[u32], _position: usize) -> Result<Activation> {
+    fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, _position: usize) -> Result<Activation> {
+        let ids = match tokens {
+            Tokens::Known(ids) => ids,
+            Tokens::Sampled(id) => std::slice::from_ref(id),
+        };
         let mut values = Vec::with_capacity(ids.len() * table.columns);
         for &id in ids {
             if id as usize >= table.rows {
@@ -211,6 +227,26 @@ impl Backend for CpuBackend {
 
     fn last_row(&mut self, x: &Activation) -> Result<Activation> {
         Ok(Activation { width: x.width, values: x.values[x.values.len() - x.width..].to_vec() })
+    }
+
+    fn create_sampler(&mut self, sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Result<Sampler> {
+        Ok(Sampler::new(sampling, seed, vocab_size, seen))
+    }
+
+    fn sample(&mut self, sampler: &mut Sampler, logits: &Activation, position: usize) -> Result<u32> {
+        sampler.choose(&logits.values, position as u32)
+    }
+
+    async fn token(&mut self, token: &u32) -> Result<u32> {
+        Ok(*token)
+    }
+
+    fn steps_in_flight(&self) -> usize {
+        1 + self.steps_ahead
+    }
+
+    async fn wait(&mut self) -> Result<()> {
+        Ok(())
     }
 
     async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {

@@ -10,7 +10,6 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, Mutex},
-    task::{Poll, Waker},
 };
 use wgpu::util::DeviceExt;
 
@@ -20,7 +19,7 @@ type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
 /// A buffer with a number: in a browser each clone of wgpu's own handle costs two calls into JavaScript.
 #[derive(Clone)]
-pub struct Buffer(Rc<(usize, wgpu::Buffer)>);
+pub struct Buffer(pub(super) Rc<(usize, wgpu::Buffer)>);
 
 impl Buffer {
     /// In bytes.
@@ -65,9 +64,11 @@ struct Recording {
 
 /// A WebGPU device and the commands recorded for it.
 pub(super) struct Device {
-    device: wgpu::Device,
+    pub(super) device: wgpu::Device,
     queue: wgpu::Queue,
     recording: Recording,
+    /// Of the last commands submitted.
+    pub(super) submission: Option<wgpu::SubmissionIndex>,
     pipelines: HashMap<(Kernel, Variant), Rc<wgpu::ComputePipeline>>,
     groups: HashMap<GroupKey, Rc<wgpu::BindGroup>>,
     pool: Pool,
@@ -76,6 +77,8 @@ pub(super) struct Device {
     pub name: String,
     /// Whether a processor plays the GPU.
     pub software: bool,
+    /// The least invocations that a subgroup has, where the device has subgroup operations.
+    pub subgroup_size: Option<u32>,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
     pub counters: Counters,
@@ -117,7 +120,16 @@ impl Device {
         })?;
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
-        let descriptor = wgpu::DeviceDescriptor { label: Some("plume"), ..Default::default() };
+        // WebGPU's default limits suffice; larger pieces, where the adapter has room for them, split fewer matrices.
+        let offered = adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..Default::default()
+        };
+        let required_features = adapter.features() & wgpu::Features::SUBGROUP;
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("plume"), required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
@@ -132,26 +144,30 @@ impl Device {
             slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         }));
         let slot = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                let error = Error::DeviceLost(format!("{reason:?}: {message}; load the model again"));
-                slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
-            }
+        device.set_device_lost_callback(move |_, message| {
+            let error = Error::DeviceLost(format!("{}; reload the model to go on", message.trim_end_matches('.')));
+            slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
         });
         // Browsers may keep the adapter's name to themselves.
         let described = [&info.name, &info.driver].into_iter().find(|text| !text.is_empty()).cloned();
-        let binding_limit = device.limits().max_storage_buffer_binding_size;
+        let limits = device.limits();
+        let binding_limit = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         Ok(Self {
             name: format!("WebGPU: {}", described.unwrap_or_else(|| "unnamed adapter".to_owned())),
             device,
             queue,
             recording: Recording::default(),
+            submission: None,
             pipelines: HashMap::new(),
             groups: HashMap::new(),
             pool: Pool::default(),
             buffers_made: Cell::new(0),
             failure,
             software,
+            // In a browser wgpu does not know of this feature: whether the page has asked for it is the page's to say.
+            subgroup_size: (cfg!(target_arch = "wasm32") || required_features.contains(wgpu::Features::SUBGROUP))
+                .then_some(info.subgroup_min_size)
+                .filter(|size| size.is_power_of_two()),
             binding_limit,
             counters: Counters::default(),
             only: None,
@@ -227,7 +243,7 @@ impl Device {
     }
 
     /// The encoder, with no pass open.
-    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+    pub(super) fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
         self.recording.pass = None;
         let device = &self.device;
         self.recording.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
@@ -246,7 +262,7 @@ impl Device {
     pub fn submit(&mut self) {
         self.recording.pass = None;
         if let Some(encoder) = self.recording.encoder.take() {
-            self.queue.submit([encoder.finish()]);
+            self.submission = Some(self.queue.submit([encoder.finish()]));
         }
     }
 
@@ -359,71 +375,11 @@ impl Device {
     pub fn copy(&mut self, from: &Buffer, word: usize, to: &Buffer, words: usize) {
         self.encoder().copy_buffer_to_buffer(&from.0.1, word as u64 * 4, &to.0.1, 0, words as u64 * 4);
     }
-
-    /// Submits everything recorded and waits for the first `words` words of a buffer.
-    ///
-    /// # Errors
-    /// What the device reported since the last check.
-    pub async fn read(&mut self, buffer: &Buffer, words: usize) -> Result<Vec<u32>> {
-        let bytes = words as u64 * 4;
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.encoder().copy_buffer_to_buffer(&buffer.0.1, 0, &staging, 0, bytes);
-        self.submit();
-        let mapped = Signal::default();
-        let done = mapped.clone();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| done.set(result.is_ok()));
-        // Natively somebody has to drive the device; in a browser the event loop does.
-        #[cfg(not(target_arch = "wasm32"))]
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        let mapped = mapped.wait().await;
-        self.check()?;
-        if !mapped {
-            return Err(Error::DeviceLost("results could not be read back; load the model again".to_owned()));
-        }
-        let view = staging.get_mapped_range(..).map_err(|error| Error::DeviceLost(error.to_string()))?;
-        let words = view.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
-        drop(view);
-        staging.destroy();
-        Ok(words)
-    }
 }
 
 impl Drop for Device {
     /// Gives all memory back at once; JavaScript's garbage collector knows nothing of it.
     fn drop(&mut self) {
         self.device.destroy();
-    }
-}
-
-/// A value that comes once, from a callback.
-#[derive(Clone, Default)]
-struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
-
-impl Signal {
-    fn set(&self, value: bool) {
-        let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        state.0 = Some(value);
-        if let Some(waker) = state.1.take() {
-            waker.wake();
-        }
-    }
-
-    async fn wait(&self) -> bool {
-        std::future::poll_fn(|context| {
-            let mut state = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match state.0 {
-                Some(value) => Poll::Ready(value),
-                None => {
-                    state.1 = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
     }
 }

@@ -88,7 +88,7 @@ impl GpuBackend {
         check("sparse_matmul_add: tokens", active.tokens, residual.tokens)?;
         // 32 bytes of a neuron's row at a time, the least that a GPU reads.
         let column_lanes = match down.variant {
-            Variant::NeuronsQ4_0 => 16,
+            Variant::NeuronsQ4_0 | Variant::NeuronsQ4K | Variant::NeuronsQ6K => 16,
             _ => 8,
         };
         let depth = if self.narrow { 1 } else { 256 / column_lanes };

@@ -11,6 +11,8 @@ pub(super) enum Kernel {
     /// One token's product.
     Matvec {
         lanes: u32,
+        /// Whether lanes add up by subgroup operations; a subgroup has at least so many invocations then.
+        subgroups: bool,
         norm: bool,
         epilogue: Epilogue,
     },
@@ -29,6 +31,20 @@ pub(super) enum Kernel {
     SparseMatmul {
         column_lanes: u32,
         depth: u32,
+    },
+    /// One step of finding where the filters cut.
+    SampleSelect {
+        width: u32,
+    },
+    /// The best token of each chunk, of those that the filters keep where it is `filtered`.
+    SampleDraw {
+        filtered: bool,
+        width: u32,
+    },
+    SampleMerge {
+        filtered: bool,
+        penalised: bool,
+        width: u32,
     },
 }
 
@@ -66,8 +82,12 @@ pub(super) enum Variant {
     BF16,
     Q8_0,
     Q4_0,
+    Q4K,
+    Q6K,
     NeuronsQ8_0,
     NeuronsQ4_0,
+    NeuronsQ4K,
+    NeuronsQ6K,
 }
 
 macro_rules! shader {
@@ -85,8 +105,12 @@ impl Variant {
             Self::BF16 => shader!("weights_bf16"),
             Self::Q8_0 => shader!("weights_q8_0"),
             Self::Q4_0 => shader!("weights_q4_0"),
+            Self::Q4K => shader!("weights_q4_k"),
+            Self::Q6K => shader!("weights_q6_k"),
             Self::NeuronsQ8_0 => shader!("neurons_q8_0"),
             Self::NeuronsQ4_0 => shader!("neurons_q4_0"),
+            Self::NeuronsQ4K => shader!("neurons_q4_k"),
+            Self::NeuronsQ6K => shader!("neurons_q6_k"),
         }
     }
 }
@@ -103,6 +127,8 @@ impl Kernel {
             Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
             Self::SparseMatmul { .. } => shader!("sparse_matmul"),
+            Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
+            Self::SampleMerge { .. } => shader!("sample_merge"),
         }
     }
 
@@ -111,12 +137,16 @@ impl Kernel {
             (Self::Matvec { norm, .. }, "NORM") => norm,
             (Self::Matvec { epilogue, .. }, "ADD") => epilogue == Epilogue::Add,
             (Self::Matvec { epilogue, .. }, "RELU_SQUARED") => epilogue == Epilogue::ReluSquared,
-            (Self::Matvec { lanes, .. }, "REDUCE") => lanes > 1,
-            (Self::Matvec { lanes, .. }, "TWO_STEPS") => lanes > 8,
+            (Self::Matvec { subgroups, .. }, "SUBGROUPS") => subgroups,
+            (Self::Matvec { lanes, subgroups, .. }, "REDUCE") => lanes > 1 && !subgroups,
+            (Self::Matvec { lanes, subgroups, .. }, "TWO_STEPS") => lanes > 8 && !subgroups,
             (Self::AppendAndAbsorb { depth }, "REDUCE") => depth > 1,
             (Self::LatentAttention(shape), "STAGED") => shape.staged,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
             (Self::SparseMatmul { depth, .. }, "PACKED") => depth > 1,
+            (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
+            (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
+            (Self::SampleMerge { penalised, .. }, "PENALTY") => penalised,
             _ => false,
         }
     }
@@ -131,14 +161,19 @@ impl Kernel {
             }
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
             Self::SparseMatmul { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
+            Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
+                vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
+            }
             Self::Embed | Self::RmsNorm | Self::Matmul | Self::Compact => Vec::new(),
         }
     }
 
     /// The shader with its constants and the variant's reader in it, and of its marked lines those that are asked for.
     pub fn source(self, variant: Variant) -> String {
-        let mut source: String =
-            self.constants().iter().map(|(name, value)| format!("const {name} = {value}u;\n")).collect();
+        // Browsers want the directive; naga, which reads the text natively, has the operations and refuses it.
+        let enable = if cfg!(target_arch = "wasm32") && self.has("SUBGROUPS") { "enable subgroups;\n" } else { "" };
+        let mut source = enable.to_owned();
+        source.extend(self.constants().iter().map(|(name, value)| format!("const {name} = {value}u;\n")));
         // One entry for each `#if` that is open: whether its lines are kept.
         let mut kept: Vec<bool> = Vec::new();
         for line in self.template().lines() {
@@ -165,7 +200,8 @@ mod tests {
 
     #[test]
     fn marked_lines_are_kept_where_they_are_asked_for() {
-        let matvec = |norm, epilogue| Kernel::Matvec { lanes: 32, norm, epilogue }.source(Variant::Q4_0);
+        let matvec =
+            |norm, epilogue| Kernel::Matvec { lanes: 32, subgroups: false, norm, epilogue }.source(Variant::Q4_0);
         let plain = matvec(false, Epilogue::Store);
         let fused = matvec(true, Epilogue::Add);
         let relu = matvec(true, Epilogue::ReluSquared);
@@ -174,6 +210,6 @@ mod tests {
         }
         assert!(!plain.contains("squares") && fused.contains("squares") && relu.contains("squares"));
         assert!(fused.contains("+= sums[i]") && !plain.contains("+= sums[i]") && !relu.contains("] = sums[i]"));
-        assert!(relu.contains("counts[tile]") && !fused.contains("counts[tile]"));
+        assert!(relu.contains("counts[tile] = ") && !fused.contains("counts[tile] = "));
     }
 }

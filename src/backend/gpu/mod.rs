@@ -1,5 +1,6 @@
 //! The WebGPU backend: one code path for browsers, Node and native Vulkan, within WebGPU's default limits.
-//! This file has what the forward pass calls; `products.rs`, `attention.rs` and `feed_forward.rs` choose the kernels.
+//! This file has what the forward pass calls; `products.rs`, `attention.rs`, `feed_forward.rs` and
+//! `sampling.rs` choose the kernels.
 
 mod attention;
 mod device;
@@ -7,9 +8,13 @@ mod feed_forward;
 mod kernels;
 mod matrix;
 mod measure;
+mod neurons;
+mod planes;
 mod products;
+mod read_back;
+mod sampling;
 
-use super::{Backend, LatentAttention, MatrixDescriptor};
+use super::{Backend, LatentAttention, MatrixDescriptor, Sampling, Tokens};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
 use attention::Angles;
@@ -21,6 +26,8 @@ pub use feed_forward::SparseActivation;
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
+use sampling::Draws;
+pub use sampling::{Sampler, Token};
 
 /// f32 [tokens, width] on the device.
 pub struct Activation {
@@ -35,9 +42,13 @@ pub struct GpuBackend {
     /// Whether kernels take few invocations a workgroup and wait for each other as little as they can. That is dear where
     /// a processor plays the GPU, and cheap on a GPU, which needs many invocations to be busy.
     narrow: bool,
-    /// The token and the position of the forward pass: what changes from one decoded token to the next, so that the
-    /// commands need not.
+    /// The least invocations that a subgroup has, where subgroup operations may be used.
+    subgroup_size: Option<u32>,
+    /// What changes from one decoded token to the next, so that the commands need not: the token and the position of the
+    /// forward pass (the first ones, of several tokens), the position after it, and the bits of a logit that was not finite.
+    /// The host writes it for tokens that it knows, shaders/sample_merge.wgsl for one that it has sampled.
     state: Buffer,
+    draws: Draws,
     angles: Option<Angles>,
     counts: Vec<LayerCounts>,
 }
@@ -50,7 +61,15 @@ impl GpuBackend {
     pub async fn new() -> Result<Self> {
         let device = Device::open().await?;
         let state = device.storage(16, "the state")?;
-        Ok(Self { narrow: device.software, device, state, angles: None, counts: Vec::new() })
+        Ok(Self {
+            narrow: device.software,
+            subgroup_size: device.subgroup_size,
+            device,
+            state,
+            draws: Draws::default(),
+            angles: None,
+            counts: Vec::new(),
+        })
     }
 
     /// Lowers the size of one binding, in bytes, as if the device had this limit. For tests of split matrices.
@@ -61,6 +80,13 @@ impl GpuBackend {
     /// Takes the kernels for a processor that plays the GPU, or those for a GPU, whatever the adapter is. For tests.
     pub fn set_narrow(&mut self, narrow: bool) {
         self.narrow = narrow;
+    }
+
+    /// Forbids subgroup operations, or allows them where the device has them. Gives whether they are used now. For tests,
+    /// and for browsers, where only the page knows whether the device was asked for them.
+    pub fn set_subgroups(&mut self, allowed: bool) -> bool {
+        self.subgroup_size = self.device.subgroup_size.filter(|_| allowed);
+        self.subgroup_size.is_some()
     }
 
     fn activation(&self, tokens: usize, width: usize) -> Result<Activation> {
@@ -76,6 +102,8 @@ impl Backend for GpuBackend {
     type Activation = Activation;
     type SparseActivation = SparseActivation;
     type Cache = Cache;
+    type Sampler = Sampler;
+    type Token = Token;
 
     fn name(&self) -> String {
         self.device.name.clone()
@@ -108,15 +136,28 @@ impl Backend for GpuBackend {
         self.reserve_cache(config, capacity)
     }
 
-    fn embed(&mut self, table: &Matrix, ids: &[u32], position: usize) -> Result<Activation> {
-        if let Some(id) = ids.iter().find(|id| **id as usize >= table.rows) {
-            return Err(Error::InvalidRequest(format!("token id {id}; the vocabulary has {} tokens", table.rows)));
-        }
-        self.device.write(&self.state, 0, &[ids[0], position as u32]);
-        let y = self.activation(ids.len(), table.columns)?;
+    fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, position: usize) -> Result<Activation> {
+        let count = match tokens {
+            Tokens::Known(ids) => {
+                if let Some(id) = ids.iter().find(|id| **id as usize >= table.rows) {
+                    let message = format!("token id {id}; the vocabulary has {} tokens", table.rows);
+                    return Err(Error::InvalidRequest(message));
+                }
+                self.set_state(ids[0], position, ids.len());
+                ids.len()
+            }
+            Tokens::Sampled(token) => {
+                self.check_state_has(token, position)?;
+                1
+            }
+        };
+        let y = self.activation(count, table.columns)?;
         self.device.counters.bytes_read += table.bytes() / table.rows as u64;
         // One token's id is the state's first word.
-        let ids_buffer = if ids.len() == 1 { self.state.clone() } else { self.device.words(ids) };
+        let ids_buffer = match tokens {
+            Tokens::Known(ids) if count > 1 => self.device.words(ids),
+            _ => self.state.clone(),
+        };
         for part in &table.parts {
             let mut buffers = part.bindings();
             buffers.extend([(2, &ids_buffer), (3, y.values.buffer())]);
@@ -125,8 +166,8 @@ impl Backend for GpuBackend {
                 variant: table.variant,
                 buffers: &buffers,
                 params: &words([part.rows, table.columns, part.first_row]),
-                workgroups: [table.columns.div_ceil(256), 1, ids.len()],
-                repeated: ids.len() == 1,
+                workgroups: [table.columns.div_ceil(256), 1, count],
+                repeated: count == 1,
             })?;
         }
         Ok(y)
@@ -170,6 +211,26 @@ impl Backend for GpuBackend {
         let y = self.activation(1, x.width)?;
         self.device.copy(x.values.buffer(), (x.tokens - 1) * x.width, y.values.buffer(), x.width);
         Ok(y)
+    }
+
+    fn create_sampler(&mut self, sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Result<Sampler> {
+        Sampler::new(&mut self.device, sampling, seed, vocab_size, seen)
+    }
+
+    fn sample(&mut self, sampler: &mut Sampler, logits: &Activation, position: usize) -> Result<Token> {
+        self.draw(sampler, logits, position)
+    }
+
+    async fn token(&mut self, token: &Token) -> Result<u32> {
+        self.drawn(token).await
+    }
+
+    fn steps_in_flight(&self) -> usize {
+        sampling::STEPS_IN_FLIGHT
+    }
+
+    async fn wait(&mut self) -> Result<()> {
+        self.all_done().await
     }
 
     async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {

@@ -75,11 +75,16 @@ impl GpuBackend {
         Ok(())
     }
 
-    /// As many invocations share a row as there are blocks of 32 columns, up to what a subgroup has on most GPUs.
+    /// As many invocations share a row as there are blocks of 32 columns, up to what a subgroup has, which is 32 on most
+    /// GPUs.
     pub(super) fn matvec_kernel(&self, columns: usize, norm: bool, epilogue: Epilogue) -> Kernel {
-        let most = if self.narrow { 1 } else { 32 };
-        let lanes = columns.div_ceil(32).next_power_of_two().min(most) as u32;
-        Kernel::Matvec { lanes, norm, epilogue }
+        let most = match self.subgroup_size {
+            _ if self.narrow => 1,
+            Some(size) => size.min(32),
+            None => 32,
+        };
+        let lanes = (columns.div_ceil(32).next_power_of_two() as u32).min(most);
+        Kernel::Matvec { lanes, subgroups: lanes > 1 && self.subgroup_size.is_some(), norm, epilogue }
     }
 
     fn rms_norm(&mut self, x: &Activation, norm: &Buffer, config: &Config) -> Result<Activation> {

@@ -1,0 +1,325 @@
+// One step of choosing the next token, on a chunk of CHUNK logits a workgroup. src/backend/sampling.rs says what is computed.
+//
+// With DRAW: the best token of each chunk, of those whose logit, after the penalty, is not below the filters' threshold:
+//   score = logit + temperature * -ln(-ln(u)), u = hash(seed, position, token) in (0, 1)
+// Without DRAW: one stage of finding the threshold, by radix selection over a key of 32 bits that orders as logits do.
+// Stages 0 to 3 count tokens for top-k; stages 4 to 7 sum up exp((logit - largest) / temperature), as whole 2^-31ths, for
+// top-p. A stage takes the logits whose key has the digits found so far, and adds up, for each value of the next 8 bits, their
+// counts or masses, in 64 bits, since whole numbers come out the same in any order. Which value the threshold has there the
+// next dispatch finds, in each workgroup for itself. Stage 8 only finds the largest logit, as stage 0 does on its way.
+// A logit that is not finite is left out, and its bits are handed on.
+//
+// logits [vocab_size]; candidates [chunks] (key of the score, token, bits of a logit that is not finite or 0, 0).
+// selection: word 0 the largest key; word 1 the key at which top-k cuts; from word 4 for each stage (digits found so far,
+// what is wanted of the logits that have them: low word, high word, unused); from word 64 for each stage 256 low words, then
+// 256 high words. All zeros to begin with. Workgroups of WIDTH, at least 16. Dispatch (chunks, 1, 1).
+struct Rules {
+    temperature: f32,
+    inverse_temperature: f32,
+    penalty: f32,
+    inverse_penalty: f32,
+    top_k: u32,
+    top_p: u32, // Of 2^32.
+    min_p: f32, // How far below the largest.
+    seed_low: u32,
+    seed_high: u32,
+    seen: array<u32>, // Bit i % 32 of word i / 32, where there is a penalty.
+}
+struct Params { vocab_size: u32, previous: u32, stage: u32 }
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> rules: Rules;
+#if FILTER
+@group(0) @binding(2) var<storage, read_write> selection: array<atomic<u32>>;
+#endif
+#if DRAW
+@group(0) @binding(3) var<storage, read> state: array<u32>;
+@group(0) @binding(4) var<storage, read_write> candidates: array<vec4<u32>>;
+var<workgroup> best: array<vec2<u32>, WIDTH>;
+var<workgroup> broken: atomic<u32>;
+#endif
+@group(0) @binding(9) var<uniform> params: Params;
+
+fn is_finite(logit: f32) -> bool {
+    return (bitcast<u32>(logit) & 0x7f800000u) != 0x7f800000u;
+}
+
+fn penalised(id: u32, logit: f32) -> f32 {
+    if (rules.penalty == 1.0 || ((rules.seen[id / 32u] >> (id % 32u)) & 1u) == 0u) {
+        return logit;
+    }
+    return logit * select(rules.penalty, rules.inverse_penalty, logit > 0.0);
+}
+
+/// Orders as the values do. Never 0 for a number.
+fn key(value: f32) -> u32 {
+    let bits = bitcast<u32>(value);
+    return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+
+#if FILTER
+const THRESHOLD = 1u;
+const LARGEST = 8u;
+var<workgroup> low_sums: array<u32, 256>;
+var<workgroup> high_sums: array<u32, 256>;
+var<workgroup> group_sums: array<vec2<u32>, 16>;
+var<workgroup> digits: u32;
+var<workgroup> wanted: vec2<u32>;
+
+fn from_key(value: u32) -> f32 {
+    return bitcast<f32>(select(~value, value ^ 0x80000000u, (value >> 31u) == 1u));
+}
+
+fn entry_of(stage: u32) -> u32 {
+    return 4u + stage * 4u;
+}
+
+fn bins_of(stage: u32) -> u32 {
+    return 64u + stage * 512u;
+}
+
+// 64 bits are (low, high).
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    let low = a.x + b.x;
+    return vec2<u32>(low, a.y + b.y + u32(low < a.x));
+}
+
+fn minus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    return vec2<u32>(a.x - b.x, a.y - b.y - u32(a.x < b.x));
+}
+
+fn is_less(a: vec2<u32>, b: vec2<u32>) -> bool {
+    return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+fn product(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let middle = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
+    let other = (a & 0xffffu) * (b >> 16u) + (middle & 0xffffu);
+    return vec2<u32>((other << 16u) | (low & 0xffffu), (a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u));
+}
+
+fn sum(bin: u32) -> vec2<u32> {
+    return vec2<u32>(low_sums[bin], high_sums[bin]);
+}
+
+/// Finds the threshold's digit that stage `previous` has counted for, from the largest down: sets `digits`, and `wanted`
+/// to what is left to reach among the logits that have them.
+fn evaluate(previous: u32, lane: u32) {
+    for (var bin = lane; bin < 256u; bin += WIDTH) {
+        low_sums[bin] = atomicLoad(&selection[bins_of(previous) + bin]);
+        high_sums[bin] = atomicLoad(&selection[bins_of(previous) + 256u + bin]);
+    }
+    workgroupBarrier();
+    if (lane < 16u) {
+        var total = vec2<u32>();
+        for (var i = 0u; i < 16u; i++) {
+            total = plus(total, sum(lane * 16u + i));
+        }
+        group_sums[lane] = total;
+    }
+    workgroupBarrier();
+    if (lane == 0u) {
+        var found = 0u;
+        var rest = vec2<u32>(rules.top_k, 0u);
+        let level = previous & 3u;
+        if (level > 0u) {
+            let entry = entry_of(previous);
+            found = atomicLoad(&selection[entry]);
+            rest = vec2<u32>(atomicLoad(&selection[entry + 1u]), atomicLoad(&selection[entry + 2u]));
+        } else if (previous == 4u) {
+            // The share top_p / 2^32 of the whole mass, at least a bit.
+            var total = vec2<u32>();
+            for (var i = 0u; i < 16u; i++) {
+                total = plus(total, group_sums[i]);
+            }
+            rest = plus(product(total.y, rules.top_p), vec2<u32>(product(total.x, rules.top_p).y, 0u));
+            rest.x = select(rest.x, 1u, rest.x == 0u && rest.y == 0u);
+        }
+        var group = 15u;
+        while (group > 0u && is_less(group_sums[group], rest)) {
+            rest = minus(rest, group_sums[group]);
+            group--;
+        }
+        var bin = group * 16u + 15u;
+        while (bin > group * 16u && is_less(sum(bin), rest)) {
+            rest = minus(rest, sum(bin));
+            bin--;
+        }
+        digits = found | (bin << (24u - 8u * level));
+        wanted = rest;
+    }
+    workgroupBarrier();
+}
+#endif
+
+#if DRAW
+/// pcg4d: Jarzynski and Olano, "Hash Functions for GPU Rendering", JCGT 9(3), 2020.
+fn pcg4d(words: vec4<u32>) -> vec4<u32> {
+    var v = words * 1664525u + 1013904223u;
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    v ^= v >> vec4<u32>(16u);
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    return v;
+}
+
+fn noise(position: u32, id: u32) -> f32 {
+    let bits = pcg4d(vec4<u32>(rules.seed_low, rules.seed_high, position, id)).w;
+    // Where u is near 1, ln(u) has lost its digits, and the series has not.
+    let v = (f32(bits) + 0.5) / 4294967296.0;
+    let series = v * (1.0 + v * (0.5 + v * (0.33333334 + v * 0.25)));
+    let logarithm = -log((f32(~bits >> 8u) + 0.5) / 16777216.0);
+    return -log(select(logarithm, series, bits < 0x4000000u));
+}
+
+/// The larger score; of a tie the lower id.
+fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+    return select(a, b, b.x > a.x || (b.x == a.x && b.y < a.y));
+}
+
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    var threshold = 0u;
+#if FILTER
+    if (params.previous < LARGEST) {
+        evaluate(params.previous, lane);
+        threshold = digits;
+    }
+    threshold = max(threshold, key(from_key(atomicLoad(&selection[0])) + rules.min_p));
+#endif
+    let position = state[2];
+    let end = min(group.x * CHUNK + CHUNK, params.vocab_size);
+    var mine = vec2<u32>(0u, 0xffffffffu);
+    var bad = 0u;
+    for (var id = group.x * CHUNK + lane; id < end; id += WIDTH) {
+        let logit = logits[id];
+        if (!is_finite(logit)) {
+            bad = bitcast<u32>(logit);
+            continue;
+        }
+        var score = penalised(id, logit);
+        if (key(score) < threshold) {
+            continue;
+        }
+        if (rules.temperature > 0.0) {
+            score += rules.temperature * noise(position, id);
+        }
+        mine = better(mine, vec2<u32>(key(score), id));
+    }
+    best[lane] = mine;
+    if (bad != 0u) {
+        atomicMax(&broken, bad);
+    }
+    workgroupBarrier();
+    if (lane < 16u) {
+        for (var i = lane + 16u; i < WIDTH; i += 16u) {
+            mine = better(mine, best[i]);
+        }
+        best[lane] = mine;
+    }
+    workgroupBarrier();
+    if (lane == 0u) {
+        for (var i = 1u; i < 16u; i++) {
+            mine = better(mine, best[i]);
+        }
+        candidates[group.x] = vec4<u32>(mine, atomicLoad(&broken), 0u);
+    }
+}
+#else
+var<workgroup> low_bins: array<atomic<u32>, 256>;
+var<workgroup> high_bins: array<atomic<u32>, 256>;
+var<workgroup> largest: atomic<u32>;
+
+fn add(bin: u32, weight: vec2<u32>) {
+    let low = atomicAdd(&low_bins[bin], weight.x);
+    let high = weight.y + u32(low + weight.x < low);
+    if (high != 0u) {
+        atomicAdd(&high_bins[bin], high);
+    }
+}
+
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    let stage = params.stage;
+    let level = stage & 3u;
+    if (params.previous < LARGEST) {
+        evaluate(params.previous, lane);
+    }
+    // What top-p starts from is what top-k has left.
+    var threshold = digits;
+    var prefix = 0u;
+    if (level > 0u) {
+        threshold = atomicLoad(&selection[THRESHOLD]);
+        prefix = digits;
+    }
+    if (group.x == 0u && lane == 0u) {
+        if (level > 0u) {
+            let entry = entry_of(stage);
+            atomicStore(&selection[entry], prefix);
+            atomicStore(&selection[entry + 1u], wanted.x);
+            atomicStore(&selection[entry + 2u], wanted.y);
+        } else {
+            atomicStore(&selection[THRESHOLD], threshold);
+        }
+    }
+    let most = from_key(atomicLoad(&selection[0]));
+    let end = min(group.x * CHUNK + CHUNK, params.vocab_size);
+    let shift = 24u - 8u * level;
+    var most_here = 0u;
+    // Neighbours often fall into the same bin, and an atomic addition is dear.
+    var current = 0u;
+    var weight = vec2<u32>();
+    for (var id = group.x * CHUNK + lane; id < end; id += WIDTH) {
+        if (!is_finite(logits[id])) {
+            continue;
+        }
+        let logit = penalised(id, logits[id]);
+        let bits = key(logit);
+        most_here = max(most_here, bits);
+        // Shifted in two steps, since a shift by 32 would be none.
+        let differs = (((bits ^ prefix) >> shift) >> 8u) != 0u;
+        if (stage == LARGEST || differs || bits < threshold) {
+            continue;
+        }
+        let bin = (bits >> shift) & 255u;
+        if (bin != current) {
+            add(current, weight);
+            current = bin;
+            weight = vec2<u32>();
+        }
+        var one = 1u;
+        if (stage >= 4u) {
+            one = u32(exp((logit - most) * rules.inverse_temperature) * 2147483648.0 + 0.5);
+        }
+        weight = plus(weight, vec2<u32>(one, 0u));
+    }
+    add(current, weight);
+    if (stage == 0u || stage == LARGEST) {
+        atomicMax(&largest, most_here);
+    }
+    workgroupBarrier();
+    if (lane == 0u && (stage == 0u || stage == LARGEST)) {
+        atomicMax(&selection[0], atomicLoad(&largest));
+    }
+    if (stage == LARGEST) {
+        return;
+    }
+    for (var bin = lane; bin < 256u; bin += WIDTH) {
+        let weight = atomicLoad(&low_bins[bin]);
+        let at = bins_of(stage) + bin;
+        var high = atomicLoad(&high_bins[bin]);
+        if (weight != 0u) {
+            let low = atomicAdd(&selection[at], weight);
+            high += u32(low + weight < low);
+        }
+        if (high != 0u) {
+            atomicAdd(&selection[at + 256u], high);
+        }
+    }
+}
+#endif

@@ -1,0 +1,227 @@
+//! The sampler of the plain CPU backend, and the oracle of shaders/sample_*.wgsl.
+
+use crate::{
+    Result,
+    backend::sampling::{Rules, Sampling, noise, not_finite},
+};
+
+/// What one reply's draws depend on.
+pub struct Sampler {
+    rules: Rules,
+    seed: u64,
+    /// By token, where the penalty asks for it.
+    seen: Vec<bool>,
+}
+
+impl Sampler {
+    pub(super) fn new(sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Self {
+        let rules = Rules::new(sampling, vocab_size);
+        let mut sampler = Self { rules, seed, seen: vec![false; if rules.penalises() { vocab_size } else { 0 }] };
+        seen.iter().for_each(|id| sampler.see(*id));
+        sampler
+    }
+
+    fn see(&mut self, id: u32) {
+        if let Some(seen) = self.seen.get_mut(id as usize) {
+            *seen = true;
+        }
+    }
+
+    /// Draws the token at `position` and counts it as seen.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] where a logit is not finite.
+    pub(super) fn choose(&mut self, logits: &[f32], position: u32) -> Result<u32> {
+        if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
+            return Err(not_finite(*logit));
+        }
+        let logits = self.penalised(logits);
+        let threshold = if self.rules.filters() { self.threshold(&logits) } else { 0 };
+        let (mut best, mut most) = (0, 0);
+        for (id, &logit) in (0..).zip(&logits) {
+            if key(logit) < threshold {
+                continue;
+            }
+            let score = match self.rules.temperature {
+                0.0 => logit,
+                temperature => logit + temperature * noise(self.seed, position, id),
+            };
+            if key(score) > most {
+                (best, most) = (id, key(score));
+            }
+        }
+        self.see(best);
+        Ok(best)
+    }
+
+    fn penalised(&self, logits: &[f32]) -> Vec<f32> {
+        let mut logits = logits.to_vec();
+        for (logit, _) in logits.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen) {
+            *logit *= if *logit > 0.0 { self.rules.inverse_penalty } else { self.rules.penalty };
+        }
+        logits
+    }
+
+    /// The key of the least logit that all filters keep.
+    fn threshold(&self, logits: &[f32]) -> u32 {
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut threshold = key(most + self.rules.min_p);
+        let mut keys: Vec<u32> = logits.iter().map(|logit| key(*logit)).collect();
+        let mut least = 0;
+        if self.rules.top_k > 0 {
+            let rank = self.rules.top_k as usize - 1;
+            least = *keys.select_nth_unstable_by(rank, |a, b| b.cmp(a)).1;
+            threshold = threshold.max(least);
+        }
+        if self.rules.top_p > 0 {
+            keys.retain(|key| *key >= least);
+            keys.sort_unstable_by(|a, b| b.cmp(a));
+            let mass = |key: &u32| u64::from(self.mass(from_key(*key) - most));
+            let total: u64 = keys.iter().map(mass).sum();
+            let wanted = (u128::from(total) * u128::from(self.rules.top_p)) >> 32;
+            let mut sum = 0;
+            let reached = keys.iter().find(|key| {
+                sum += u128::from(mass(key));
+                sum >= wanted.max(1)
+            });
+            threshold = threshold.max(reached.copied().unwrap_or(0));
+        }
+        threshold
+    }
+
+    /// exp(difference / temperature) as a fraction of 2^31: sums of whole numbers do not depend on their order.
+    fn mass(&self, difference: f32) -> u32 {
+        ((difference * self.rules.inverse_temperature).exp() * 2_147_483_648.0 + 0.5) as u32
+    }
+}
+
+/// Orders as the values do. Never 0 for a number.
+fn key(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+}
+
+fn from_key(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 1 { key ^ 1 << 31 } else { !key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+
+    fn sampler(sampling: Sampling, vocab_size: usize, seen: &[u32]) -> Sampler {
+        Sampler::new(&sampling, 7, vocab_size, seen)
+    }
+
+    /// How often each token comes up at so many positions.
+    fn drawn(sampling: Sampling, logits: &[f32], draws: u32) -> Vec<u32> {
+        let mut sampler = sampler(sampling, logits.len(), &[]);
+        let mut counts = vec![0; logits.len()];
+        for position in 0..draws {
+            counts[sampler.choose(logits, position).unwrap() as usize] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn greedy_takes_the_largest_logit_and_the_lower_id_of_a_tie() {
+        let greedy = Sampling { temperature: 0.0, ..PLAIN };
+        assert_eq!(sampler(greedy, 4, &[]).choose(&[1.0, 3.0, -5.0, 3.0], 0).unwrap(), 1);
+        assert_eq!(sampler(greedy, 3, &[]).choose(&[-2.0, -1.0, -3.0], 0).unwrap(), 1);
+        let only_one = Sampling { top_k: 1, ..PLAIN };
+        assert_eq!(sampler(only_one, 4, &[]).choose(&[1.0, 3.0, -5.0, 3.0], 0).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_logit_that_is_no_number_is_an_error() {
+        for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = sampler(PLAIN, 3, &[]).choose(&[1.0, logit, 2.0], 0).unwrap_err();
+            assert_eq!(error.code(), "malformed");
+            assert!(error.to_string().contains(&format!("a logit of {logit}")), "{error}");
+        }
+    }
+
+    /// Chi-square over the tokens: its mean is the degrees of freedom d, its variance 2 d.
+    #[test]
+    fn draws_follow_the_softmax_at_every_temperature() {
+        const DRAWS: u32 = 60_000;
+        let logits: Vec<f32> = (0..20).map(|id| (id * 7 % 20) as f32 * 0.2 - 2.0).collect();
+        for temperature in [0.5, 1.0, 3.0] {
+            let counts = drawn(Sampling { temperature, ..PLAIN }, &logits, DRAWS);
+            let weights: Vec<f64> = logits.iter().map(|logit| f64::from(logit / temperature).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            let chi_square: f64 = counts
+                .iter()
+                .zip(&weights)
+                .map(|(count, weight)| (weight / total * f64::from(DRAWS), f64::from(*count)))
+                .map(|(expected, count)| (count - expected).powi(2) / expected)
+                .sum();
+            let freedom = logits.len() as f64 - 1.0;
+            assert!(chi_square < freedom + 5.0 * (2.0 * freedom).sqrt(), "{temperature}: {chi_square}, {counts:?}");
+        }
+    }
+
+    #[test]
+    fn each_filter_keeps_the_tokens_it_should() {
+        let logits = [0.0, 1.0, 2.0, -3.0];
+        let kept = |sampling| drawn(sampling, &logits, 2_000).iter().map(|count| *count > 0).collect::<Vec<_>>();
+        assert_eq!(kept(Sampling { top_k: 2, ..PLAIN }), [false, true, true, false]);
+        assert_eq!(kept(Sampling { top_p: 0.6, ..PLAIN }), [false, false, true, false]);
+        assert_eq!(kept(Sampling { top_p: 0.8, ..PLAIN }), [false, true, true, false]);
+        assert_eq!(kept(Sampling { top_p: 1e-6, ..PLAIN }), [false, false, true, false]);
+        assert_eq!(kept(Sampling { min_p: 0.3, ..PLAIN }), [false, true, true, false]);
+        assert_eq!(kept(Sampling { min_p: 1.0, ..PLAIN }), [false, false, true, false]);
+        // top-p counts what top-k has left: 1 / (1 + e^-1) = 0.731 of it is the likeliest token's.
+        assert_eq!(kept(Sampling { top_k: 2, top_p: 0.73, ..PLAIN }), [false, false, true, false]);
+        assert_eq!(kept(Sampling { top_k: 2, top_p: 0.74, ..PLAIN }), [false, true, true, false]);
+        // The temperature comes first: at 10 all four are about as likely.
+        assert_eq!(kept(Sampling { temperature: 10.0, min_p: 0.3, ..PLAIN }), [true; 4]);
+        assert_eq!(kept(Sampling { top_k: 9, ..PLAIN }), [true; 4]);
+    }
+
+    #[test]
+    fn tokens_tied_where_a_filter_cuts_are_all_kept() {
+        let logits = [1.0, 2.0, 1.0, 0.0];
+        for sampling in [Sampling { top_k: 2, ..PLAIN }, Sampling { top_p: 0.6, ..PLAIN }] {
+            let counts = drawn(sampling, &logits, 2_000);
+            assert!(counts[..3].iter().all(|count| *count > 0) && counts[3] == 0, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_penalty_lowers_seen_tokens_of_either_sign_once() {
+        let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..PLAIN };
+        let mut sampler = sampler(sampling, 3, &[0, 0, 1, 9]);
+        assert_eq!(sampler.penalised(&[2.0, -2.0, 2.0]), [1.0, -4.0, 2.0]);
+        assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 0).unwrap(), 2);
+        assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 1).unwrap(), 0, "what was drawn is seen");
+    }
+
+    #[test]
+    fn a_draw_depends_on_seed_and_position_and_nothing_else() {
+        let logits = [0.0, 0.1, 0.2, 0.3];
+        let draw = |seed, position| Sampler::new(&PLAIN, seed, 4, &[]).choose(&logits, position).unwrap();
+        let forwards: Vec<u32> = (0..100).map(|position| draw(7, position)).collect();
+        let mut backwards: Vec<u32> = (0..100).rev().map(|position| draw(7, position)).collect();
+        backwards.reverse();
+        assert_eq!(forwards, backwards);
+        assert_ne!(forwards, (0..100).map(|position| draw(8, position)).collect::<Vec<_>>());
+        assert_ne!(forwards, (0..100).map(|position| draw(7 + (1 << 32), position)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn extreme_temperatures_stay_finite() {
+        let logits = [-3e4, 2e4, 1.0];
+        assert_eq!(drawn(Sampling { temperature: 1e-45, top_p: 0.5, ..PLAIN }, &logits, 10), [0, 10, 0]);
+        assert_eq!(drawn(Sampling { temperature: 100.0, top_k: 2, min_p: 1e-38, ..PLAIN }, &logits, 10), [0, 10, 0]);
+    }
+
+    #[test]
+    fn keys_order_as_values_do() {
+        let values = [f32::MIN, -1.0, -f32::MIN_POSITIVE, 0.0, f32::MIN_POSITIVE, 1.0, f32::MAX];
+        assert!(values.is_sorted_by_key(|value| key(*value)));
+        assert!(values.iter().all(|value| key(*value) > 0 && from_key(key(*value)) == *value));
+    }
+}

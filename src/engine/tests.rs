@@ -1,0 +1,235 @@
+//! Replies with tokens in flight: whatever is computed ahead, taken back, interrupted or mixed with other replies, the texts
+//! are those of one token after the other.
+
+use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
+use crate::{
+    backend::{Backend, cpu::CpuBackend},
+    format::Checkpoint,
+    source::Directory,
+};
+use pollster::block_on;
+use std::{future::Future, path::Path};
+
+/// The CPU, computing so many tokens ahead.
+fn cpu(steps_ahead: usize) -> CpuBackend {
+    let mut backend = CpuBackend::new();
+    backend.run_ahead(steps_ahead);
+    backend
+}
+
+/// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
+#[cfg(feature = "gpu")]
+fn gpu() -> Option<crate::backend::gpu::GpuBackend> {
+    match block_on(crate::backend::gpu::GpuBackend::new()) {
+        Ok(backend) => Some(backend),
+        Err(error) => {
+            let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
+            assert!(!required, "a Vulkan adapter is required here: {error}");
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
+    let folder = Directory::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/plm-tiny"));
+    let checkpoint = block_on(Checkpoint::open_folder(&folder)).unwrap();
+    let options = LoadOptions { context_length };
+    block_on(Engine::load(backend, checkpoint, options, &mut |_| (), &|| false)).unwrap()
+}
+
+fn request(content: &str) -> Request {
+    let messages = vec![Message { role: "user".to_owned(), content: content.to_owned() }];
+    Request { messages, temperature: 0.0, max_tokens: Some(12), ..Request::default() }
+}
+
+/// A story, drawn with every option, so that what has been seen matters.
+fn sampled(seed: u64) -> Request {
+    Request {
+        temperature: 0.9,
+        top_k: 40,
+        top_p: 0.95,
+        repetition_penalty: 1.3,
+        seed: Some(seed),
+        ..request("Tell me a story about a brave fox named Pip.")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Reply {
+    text: String,
+    tokens: Vec<u32>,
+    reason: FinishReason,
+}
+
+fn finish<B: Backend>(engine: &mut Engine<B>, generation: &mut Generation<B>) -> Reply {
+    let mut text = String::new();
+    loop {
+        let step = block_on(engine.step(generation)).unwrap();
+        text += &step.text;
+        if let Some(reason) = step.finished {
+            return Reply { text, tokens: generation.tokens().to_vec(), reason };
+        }
+    }
+}
+
+fn reply<B: Backend>(engine: &mut Engine<B>, request: &Request) -> Reply {
+    let mut generation = engine.begin(request).unwrap();
+    finish(engine, &mut generation)
+}
+
+/// What an engine writes that computes nothing ahead, each reply from an empty cache: what is to be written.
+fn alone(requests: &[Request]) -> Vec<Reply> {
+    let mut engine = load(cpu(0), None);
+    let of = |request| {
+        engine.cached.clear();
+        reply(&mut engine, request)
+    };
+    requests.iter().map(of).collect()
+}
+
+/// The conversations of `check`: two draws from one prompt, another prompt, and one of several chunks.
+fn requests() -> [Request; 4] {
+    let long = request(&"One two three four five six seven. ".repeat(34));
+    [sampled(1), sampled(2), request("What is the capital of Japan?"), Request { max_tokens: Some(3), ..long }]
+}
+
+/// Everything that must hold for a backend. Sampled texts are compared across backends too, since seeds promise that.
+fn check<B: Backend>(backend: B, expected: &[Reply]) {
+    let mut engine = load(backend, None);
+    let requests = requests();
+
+    // One after the other.
+    for (request, expected) in requests.iter().zip(expected) {
+        assert_eq!(reply(&mut engine, request), *expected);
+    }
+    assert!(engine.cached.len() > 257, "the last prompt takes two chunks");
+
+    // Taking turns over one cache, in uneven strides.
+    let mut generations: Vec<_> = requests[..3].iter().map(|request| engine.begin(request).unwrap()).collect();
+    for turn in 0..8 {
+        let generation = &mut generations[turn * 7 % 3];
+        for _ in 0..turn % 3 + 1 {
+            block_on(engine.step(generation)).unwrap();
+        }
+    }
+    for (generation, expected) in generations.iter_mut().zip(expected) {
+        finish(&mut engine, generation);
+        assert_eq!(generation.tokens(), expected.tokens);
+    }
+
+    // Cancelled in the middle, then another, then the same again.
+    for request in [&requests[1], &requests[0]] {
+        let mut cancelled = engine.begin(request).unwrap();
+        for _ in 0..4 {
+            block_on(engine.step(&mut cancelled)).unwrap();
+        }
+    }
+    assert_eq!(reply(&mut engine, &requests[2]), expected[2]);
+    assert_eq!(reply(&mut engine, &requests[0]), expected[0]);
+
+    // A step that is dropped before it ends loses nothing.
+    let mut generation = engine.begin(&requests[0]).unwrap();
+    for _ in 0..8 {
+        let step = engine.step(&mut generation);
+        drop(step);
+        let mut step = Box::pin(engine.step(&mut generation));
+        let _ = step.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    }
+    finish(&mut engine, &mut generation);
+    assert_eq!(generation.tokens(), expected[0].tokens);
+
+    // An error in the middle: a norm that makes cache entries and logits NaN, found while tokens before it are under way.
+    let mut broken = engine.backend.vector(&vec![f32::NAN; engine.config.hidden_size]).unwrap();
+    // First on the whole prompt, whose entries are then worthless.
+    engine.cached.clear();
+    for steps in [0, 3] {
+        let mut generation = engine.begin(&requests[0]).unwrap();
+        let mut other = engine.begin(&requests[1]).unwrap();
+        for _ in 0..steps {
+            block_on(engine.step(&mut other)).unwrap();
+            block_on(engine.step(&mut generation)).unwrap();
+        }
+        let norm = std::mem::replace(&mut engine.weights.layers[0].post_attention_layernorm, broken);
+        let errors = (0..8).filter_map(|_| block_on(engine.step(&mut generation)).err()).count();
+        assert!(errors > 0);
+        broken = std::mem::replace(&mut engine.weights.layers[0].post_attention_layernorm, norm);
+        for (generation, expected) in [(&mut generation, &expected[0]), (&mut other, &expected[1])] {
+            finish(&mut engine, generation);
+            assert_eq!(generation.tokens(), expected.tokens, "after an error");
+        }
+    }
+}
+
+/// Where replies end, with tokens in flight beyond.
+fn check_ends<B: Backend>(backend: B) {
+    let mut engine = load(backend, None);
+    let ends = |max_tokens, stop: &str| Request {
+        max_tokens: Some(max_tokens),
+        stop: if stop.is_empty() { vec![] } else { vec![stop.to_owned()] },
+        ..request("What is the capital of Japan?")
+    };
+    let whole = alone(&[ends(200, "")]).remove(0);
+    assert_eq!(whole.reason, FinishReason::Stop);
+    assert_eq!(reply(&mut engine, &ends(200, "")), whole);
+    // The stop token was drawn, but need not have been run.
+    let prompt = engine.begin(&ends(1, "")).unwrap().usage().prompt_tokens;
+    let known = prompt + whole.tokens.len();
+    assert!((known..=known + 1).contains(&engine.cached.len()), "{} entries, {known} tokens", engine.cached.len());
+
+    for most in 1..6 {
+        let cut = reply(&mut engine, &ends(most, ""));
+        assert_eq!((cut.tokens.as_slice(), cut.reason), (&whole.tokens[..most], FinishReason::Length));
+        assert!(engine.cached.len() < prompt + most, "the last token is not run");
+    }
+    let stop: String = whole.text.chars().skip(8).take(4).collect();
+    let stopped = reply(&mut engine, &ends(200, &stop));
+    assert_eq!(stopped.text, whole.text[..whole.text.find(&stop).unwrap()]);
+    assert_eq!(stopped.reason, FinishReason::Stop);
+
+    // What was computed beyond the end is not taken for the conversation's: the next turn is right.
+    let mut messages = ends(1, "").messages;
+    messages.push(Message { role: "assistant".to_owned(), content: stopped.text });
+    messages.push(Message { role: "user".to_owned(), content: "Thank you!".to_owned() });
+    let next = Request { messages, ..request("") };
+    let mut generation = engine.begin(&next).unwrap();
+    assert!(generation.usage().cached_tokens >= prompt);
+    assert_eq!(finish(&mut engine, &mut generation), alone(&[next]).remove(0));
+}
+
+/// A reply that fills the context, which the tokens in flight must not pass.
+fn check_context_end<B: Backend>(backend: B) {
+    let mut engine = load(backend, Some(64));
+    let full = Request { max_tokens: None, ..request("Tell me a story about a brave fox named Pip.") };
+    let mut generation = engine.begin(&full).unwrap();
+    let found = finish(&mut engine, &mut generation);
+    assert_eq!(generation.usage().total_tokens, 64);
+    assert_eq!((found.reason, engine.cached.len()), (FinishReason::Length, 63));
+    assert_eq!(found.tokens, alone(&[Request { max_tokens: Some(found.tokens.len()), ..full }]).remove(0).tokens);
+}
+
+#[test]
+fn replies_are_the_same_whatever_is_in_flight() {
+    let expected = alone(&requests());
+    assert!(expected.iter().all(|reply| reply.tokens.len() >= 3), "{expected:?}");
+    for steps_ahead in [0, 2] {
+        check(cpu(steps_ahead), &expected);
+    }
+    #[cfg(feature = "gpu")]
+    if let Some(gpu) = gpu() {
+        check(gpu, &expected);
+    }
+}
+
+#[test]
+fn replies_end_where_they_should_whatever_is_in_flight() {
+    for steps_ahead in [0, 2] {
+        check_ends(cpu(steps_ahead));
+        check_context_end(cpu(steps_ahead));
+    }
+    #[cfg(feature = "gpu")]
+    if let (Some(first), Some(second)) = (gpu(), gpu()) {
+        check_ends(first);
+        check_context_end(second);
+    }
+}
