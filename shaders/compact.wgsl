@@ -1,7 +1,7 @@
-// The non-zeros of relu(x)^2 as lists: rows that are not zero, in ascending order within each tile of 16, with their number,
-// in the form that matvec.wgsl has for one token. x [tokens, neurons]; list [tokens, tiles, 16], (row, bits of the value), of
-// which counts [tokens, tiles] are written. One invocation: one tile. Dispatch (tiles / 64, 1, tokens), rounded up.
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+// x becomes relu(x)^2, and its non-zeros lists: rows that are not zero, in ascending order within each tile of 16, with their
+// number, in the form that matvec.wgsl has for one token. x [tokens, neurons]; list [tokens, tiles, 16], (row, bits of the
+// value), of which counts [tokens, tiles] are written. One invocation: one tile. Dispatch (tiles / 64, 1, tokens), rounded up.
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> list: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 struct Params { neurons: u32 }
@@ -22,10 +22,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let tile = id.z * tiles + id.x;
     var to = tile * 16u;
     for (var i = id.x * 16u; i < min(id.x * 16u + 16u, params.neurons); i++) {
-        let value = x[id.z * params.neurons + i];
+        let at = id.z * params.neurons + i;
+        let value = x[at];
         if (is_active(value)) {
             list[to] = vec2<u32>(i, bitcast<u32>(value * value));
             to++;
+            x[at] = value * value;
+        } else {
+            x[at] = 0.0;
         }
     }
     counts[tile] = to - tile * 16u;

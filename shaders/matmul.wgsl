@@ -1,51 +1,70 @@
-// y[t, first_row + r] = (add ? y[t, first_row + r] : 0) + sum_i W[r, i] x[t, i]
-// W [rows, columns] is one part of a matrix that may be split by rows; x [tokens, columns]; y [tokens, width].
-// One invocation: one row, four tokens. Dispatch (rows / 64, 1, tokens / 4), rounded up.
+// y[t, first_row + r] = sum_i W[r, i] x[t, i] for many tokens, added to y with ADD; without workgroup memory or barriers, for
+// processors that play a GPU. matmul_tiled.wgsl computes the same for GPUs.
+// W [rows, columns] is one part of a matrix that may be split by rows; with NEURONS it is neuron-major instead,
+// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; y [tokens, width].
+// One invocation: four tokens, and one row; with NEURONS four rows. Dispatch (rows / 64, or rows / 256 with NEURONS, 1,
+// tokens / 4), rounded up.
 #include weights
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32, add: u32 }
+struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 
-fn x4(token: u32, column: u32) -> vec4<f32> {
-    let at = min(token, params.tokens - 1u) * params.columns + column;
-    let left = params.columns - column;
-    return vec4<f32>(
-        x[at],
-        select(0.0, x[at + 1u], left > 1u),
-        select(0.0, x[at + 2u], left > 2u),
-        select(0.0, x[at + 3u], left > 3u),
-    );
+fn store(token: u32, row: u32, value: f32) {
+    let at = token * params.width + params.first_row + row;
+#if ADD
+    y[at] += value;
+#else
+    y[at] = value;
+#endif
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let row = id.x;
-    if (row >= params.rows) {
-        return;
-    }
     let token = id.z * 4u;
+    let steps = (params.columns + 3u) / 4u;
+    // Tokens past the end repeat the last one, and are not stored.
+    let start = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u)) * steps;
     var a = vec4<f32>();
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
-    if (token + 1u < params.tokens) {
-        for (var i = 0u; i < params.columns; i += 4u) {
-            let w = weights4(row, i, params.columns);
-            a = fma(w, x4(token, i), a);
-            b = fma(w, x4(token + 1u, i), b);
-            c = fma(w, x4(token + 2u, i), c);
-            d = fma(w, x4(token + 3u, i), d);
-        }
-    } else {
-        for (var i = 0u; i < params.columns; i += 4u) {
-            a = fma(weights4(row, i, params.columns), x4(token, i), a);
+#if NEURONS
+    let row = id.x * 4u;
+    if (row >= params.rows) {
+        return;
+    }
+    for (var i = 0u; i < steps; i++) {
+        let values = mat4x4<f32>(x[start.x + i], x[start.y + i], x[start.z + i], x[start.w + i]);
+        for (var j = 0u; j < 4u; j++) {
+            let w = weights4(min(4u * i + j, params.columns - 1u), row, params.rows);
+            a = fma(w, vec4<f32>(values[0][j]), a);
+            b = fma(w, vec4<f32>(values[1][j]), b);
+            c = fma(w, vec4<f32>(values[2][j]), c);
+            d = fma(w, vec4<f32>(values[3][j]), d);
         }
     }
-    let one = vec4<f32>(1.0);
-    let sums = vec4<f32>(dot(a, one), dot(b, one), dot(c, one), dot(d, one));
+    let sums = mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {
-        let at = (token + t) * params.width + params.first_row + row;
-        y[at] = sums[t] + select(0.0, y[at], params.add == 1u);
+        for (var i = 0u; i < min(4u, params.rows - row); i++) {
+            store(token + t, row + i, sums[t][i]);
+        }
     }
+#else
+    let row = id.x;
+    if (row >= params.rows) {
+        return;
+    }
+    for (var i = 0u; i < steps; i++) {
+        let w = weights4(row, 4u * i, params.columns);
+        a = fma(w, x[start.x + i], a);
+        b = fma(w, x[start.y + i], b);
+        c = fma(w, x[start.z + i], c);
+        d = fma(w, x[start.w + i], d);
+    }
+    let sums = vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
+    for (var t = 0u; t < min(4u, params.tokens - token); t++) {
+        store(token + t, row, sums[t]);
+    }
+#endif
 }

@@ -38,6 +38,18 @@ const ELEMENT_TYPES: [ElementType; 13] = [
     ElementType::Q6K,
 ];
 
+/// Types that the GPU keeps as they are. The others become one of these when they are uploaded, so that a few small cases
+/// show all that is different about them.
+const KEPT: [ElementType; 7] = [
+    ElementType::F32,
+    ElementType::F16,
+    ElementType::BF16,
+    ElementType::Q8_0,
+    ElementType::Q4_0,
+    ElementType::Q4K,
+    ElementType::Q6K,
+];
+
 /// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
 fn gpu() -> Option<GpuBackend> {
     match block_on(GpuBackend::new()) {
@@ -259,7 +271,7 @@ fn products_equal_the_cpus_whole_and_split() {
     let mut random = Random(2);
     for element_type in ELEMENT_TYPES {
         for (rows, columns) in shapes(element_type) {
-            for tokens in [1, 2, 5] {
+            for tokens in [1, 2, 5, 67].into_iter().filter(|tokens| *tokens < 5 || KEPT.contains(&element_type)) {
                 let case = Case {
                     matrix: Weights::random(&mut random, element_type, rows, columns, Layout::RowMajor),
                     x: random.values(tokens * columns),
@@ -268,6 +280,10 @@ fn products_equal_the_cpus_whole_and_split() {
                 };
                 let expected = run(&mut CpuBackend::new(), &case);
                 for (how, gpu) in &mut gpus {
+                    // Activations of many tokens do not fit in the small bindings either, and are not split.
+                    if *how == "split" && tokens > 5 {
+                        continue;
+                    }
                     let what = format!("{element_type} [{rows}, {columns}], {tokens} tokens, {how}");
                     let found = run(gpu, &case);
                     for ((found, expected), op) in found.iter().zip(&expected).zip(["norm_matmul", "matmul_add"]) {
@@ -313,9 +329,15 @@ fn the_sparse_feed_forward_equals_the_cpus_at_every_density() {
     let mut random = Random(4);
     for element_type in ELEMENT_TYPES {
         let block = element_type.block_elements();
-        let neuron_counts = if block == 1 { vec![1, 63, 130, 2500] } else { vec![block, 5 * block] };
+        let neuron_counts = if block == 1 { vec![1, 63, 130, 1300] } else { vec![block, 5 * block] };
         for neurons in neuron_counts {
-            for (tokens, hidden, density) in [(1, 1, 1.0), (1, 37, 0.1), (3, 70, 0.5), (2, 264, 0.0), (1, 64, 0.9)] {
+            // Of many tokens, few active neurons take the sparse product and many the dense one.
+            for (tokens, hidden, density) in
+                [(1, 3, 1.0), (1, 37, 0.1), (3, 70, 0.2), (2, 264, 0.0), (1, 64, 0.9), (2, 3, 1.0), (67, 70, 0.8)]
+            {
+                if tokens > 2 && !KEPT.contains(&element_type) {
+                    continue;
+                }
                 // With x > 0 the sign of a row decides whether its neuron is active, so that the density is known.
                 let mut active = 0;
                 let mut row = |_| {
@@ -418,11 +440,12 @@ fn latent_attention_equals_the_cpus() {
         let types = [ElementType::F32, ElementType::F16, ElementType::Q8_0, ElementType::Q4_0];
         for element_type in types.into_iter().filter(|kind| rank % kind.block_elements() == 0) {
             for bounds in contexts {
-                // A long context takes long on a software adapter; one shape shows what it can.
-                if bounds[0] == 4000 && (rank != 64 || element_type != ElementType::F16) {
+                // Long contexts take long on a software adapter, and what depends on the element type does not depend on
+                // the context; one type does, and of the longest one shape.
+                let end = bounds[bounds.len() - 1];
+                if end > 100 && element_type != ElementType::F16 || end > 1000 && rank != 64 {
                     continue;
                 }
-                let end = bounds[bounds.len() - 1];
                 let tokens = end - bounds[0];
                 let case = Attention {
                     kv_b: Weights::random(&mut random, element_type, heads * (nope + v), rank, Layout::RowMajor),

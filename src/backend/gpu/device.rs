@@ -200,7 +200,7 @@ impl Device {
         Ok(self.number(self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(what),
             size: bytes.max(16).next_multiple_of(4),
-            usage: STORAGE | wgpu::BufferUsages::UNIFORM,
+            usage: STORAGE | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::INDIRECT,
             mapped_at_creation: false,
         })))
     }
@@ -307,6 +307,19 @@ impl Device {
     /// # Errors
     /// [`Error::OutOfDeviceMemory`] where it would take more workgroups than WebGPU allows.
     pub fn dispatch(&mut self, dispatch: Dispatch) -> Result<()> {
+        self.record(dispatch, None)
+    }
+
+    /// Records one kernel whose workgroups another kernel will have written to a buffer, from this word on; the dispatch's
+    /// own are the most that it may write.
+    ///
+    /// # Errors
+    /// As [`Device::dispatch`].
+    pub fn dispatch_indirect(&mut self, dispatch: Dispatch, arguments: &Buffer, word: u64) -> Result<()> {
+        self.record(dispatch, Some((arguments, word)))
+    }
+
+    fn record(&mut self, dispatch: Dispatch, indirect: Option<(&Buffer, u64)>) -> Result<()> {
         const MOST: usize = 65535;
         let Dispatch { kernel, variant, buffers, params, workgroups, repeated } = dispatch;
         if workgroups.iter().any(|count| *count > MOST) {
@@ -341,7 +354,10 @@ impl Device {
         let pass = self.pass();
         pass.set_pipeline(&pipeline);
         pass.set_bind_group(0, &*group, &[]);
-        pass.dispatch_workgroups(workgroups[0] as u32, workgroups[1] as u32, workgroups[2] as u32);
+        match indirect {
+            Some((arguments, word)) => pass.dispatch_workgroups_indirect(&arguments.0.1, word * 4),
+            None => pass.dispatch_workgroups(workgroups[0] as u32, workgroups[1] as u32, workgroups[2] as u32),
+        }
         Ok(())
     }
 

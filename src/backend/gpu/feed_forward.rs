@@ -1,4 +1,5 @@
 //! The feed-forward layer: the up projection gives lists of the active neurons, the down projection reads only their rows.
+//! For many tokens at once all rows are read where many neurons are active, since one row then serves several tokens.
 
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
@@ -13,12 +14,19 @@ use std::rc::Rc;
 /// Neurons whose active ones make one list: those of a workgroup of matvec.wgsl. compact.wgsl has the same.
 const TILE: usize = MATVEC_ROWS;
 
+/// The largest fraction of active neurons at which many tokens take the sparse product. It reads a row for each token and
+/// each active neuron, the dense one each row once for 64 tokens (4 on a processor that plays a GPU).
+const MOST_SPARSE: f64 = 0.25;
+const MOST_SPARSE_NARROW: f64 = 0.5;
+
 /// For each token lists of non-zero neurons, one for each tile of 16, as matvec.wgsl writes them.
 pub struct SparseActivation {
     tokens: usize,
     neurons: usize,
     list: Scratch,
     counts: Rc<Scratch>,
+    /// relu(x)^2 with its zeros, for many tokens.
+    dense: Option<Activation>,
 }
 
 /// The counts of one layer's lists in the last forward pass.
@@ -46,7 +54,7 @@ impl GpuBackend {
         let list = self.device.scratch(tokens * tiles * TILE * 2)?;
         let counts = Rc::new(self.device.scratch(tokens * tiles)?);
         // The lists of one token are made where the products are, if the matrix is whole.
-        if tokens == 1 && up.parts.len() == 1 {
+        let dense = if tokens == 1 && up.parts.len() == 1 {
             self.device.counters.bytes_read += up.bytes();
             let mut buffers = up.parts[0].bindings();
             buffers.extend([(2, x.values.buffer()), (3, list.buffer()), (4, counts.buffer()), (6, norm)]);
@@ -59,6 +67,7 @@ impl GpuBackend {
                 workgroups: matvec_workgroups(neurons),
                 repeated: true,
             })?;
+            None
         } else {
             let product = self.activation(tokens, neurons)?;
             self.product(up, x, Some((norm, config)), &product, false)?;
@@ -70,10 +79,11 @@ impl GpuBackend {
                 workgroups: [tiles.div_ceil(64), 1, tokens],
                 repeated: false,
             })?;
-        }
+            (tokens > 1).then_some(product)
+        };
         self.counts.truncate(layer);
         self.counts.push(LayerCounts { counts: counts.clone(), lists: tokens * tiles, neurons: tokens * neurons });
-        Ok(SparseActivation { tokens, neurons, list, counts })
+        Ok(SparseActivation { tokens, neurons, list, counts, dense })
     }
 
     /// residual += active Wdown^T.
@@ -94,14 +104,62 @@ impl GpuBackend {
         let depth = if self.narrow { 1 } else { 256 / column_lanes };
         let mut buffers = down.parts[0].bindings();
         buffers.extend([(2, active.list.buffer()), (3, active.counts.buffer()), (4, residual.values.buffer())]);
-        self.device.dispatch(Dispatch {
+        let sparse = Dispatch {
             kernel: Kernel::SparseMatmul { column_lanes, depth },
             variant: down.variant,
             buffers: &buffers,
             params: &words([down.rows, active.neurons.div_ceil(TILE)]),
             workgroups: [down.rows.div_ceil(4 * column_lanes as usize), 1, active.tokens],
             repeated: active.tokens == 1,
-        })
+        };
+        // The dense product takes its rows by fours of neurons; no model that was trained has another number.
+        match active.dense.as_ref().filter(|dense| dense.width.is_multiple_of(4)) {
+            Some(dense) => self.add_sparse_or_dense(residual, down, active, sparse, dense),
+            None => self.device.dispatch(sparse),
+        }
+    }
+
+    /// Lets the device choose, since the host would have to wait to know how many neurons are active.
+    fn add_sparse_or_dense(
+        &mut self,
+        residual: &Activation,
+        down: &Matrix,
+        active: &SparseActivation,
+        sparse: Dispatch,
+        dense: &Activation,
+    ) -> Result<()> {
+        let (tokens, neurons) = (active.tokens, active.neurons);
+        let kernel = Kernel::Matmul { tiled: !self.narrow, neurons: true, add: true };
+        let mut buffers = down.parts[0].bindings();
+        buffers.extend([(2, dense.values.buffer()), (3, residual.values.buffer())]);
+        let dense = Dispatch {
+            kernel,
+            variant: down.variant,
+            buffers: &buffers,
+            params: &words([down.rows, neurons, 0, down.rows, tokens]),
+            workgroups: kernel.matmul_workgroups(down.rows, tokens),
+            repeated: false,
+        };
+        let share = if self.narrow { MOST_SPARSE_NARROW } else { MOST_SPARSE };
+        let most = ((tokens * neurons) as f64 * share) as usize;
+        let chosen = self.device.scratch(6)?;
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::Choose,
+            variant: Variant::Plain,
+            buffers: &[(0, active.counts.buffer()), (1, chosen.buffer())],
+            params: &words([
+                tokens * neurons.div_ceil(TILE),
+                most,
+                sparse.workgroups[0],
+                sparse.workgroups[2],
+                dense.workgroups[0],
+                dense.workgroups[2],
+            ]),
+            workgroups: [1, 1, 1],
+            repeated: false,
+        })?;
+        self.device.dispatch_indirect(sparse, chosen.buffer(), 0)?;
+        self.device.dispatch_indirect(dense, chosen.buffer(), 3)
     }
 
     /// The fraction of active neurons of each layer in the last forward pass.

@@ -6,8 +6,16 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Embed,
-    RmsNorm,
-    Matmul,
+    /// Without `norm` rows are only padded.
+    RmsNorm {
+        norm: bool,
+    },
+    /// The product of many tokens: `tiled` is for GPUs, `neurons` for neuron-major weights.
+    Matmul {
+        tiled: bool,
+        neurons: bool,
+        add: bool,
+    },
     /// One token's product.
     Matvec {
         lanes: u32,
@@ -27,6 +35,7 @@ pub(super) enum Kernel {
         reduce: bool,
     },
     Compact,
+    Choose,
     /// `depth` is 1 where workgroups are to be narrow.
     SparseMatmul {
         column_lanes: u32,
@@ -119,13 +128,15 @@ impl Kernel {
     fn template(self) -> &'static str {
         match self {
             Self::Embed => shader!("embed"),
-            Self::RmsNorm => shader!("rms_norm"),
-            Self::Matmul => shader!("matmul"),
+            Self::RmsNorm { .. } => shader!("rms_norm"),
+            Self::Matmul { tiled: false, .. } => shader!("matmul"),
+            Self::Matmul { tiled: true, .. } => shader!("matmul_tiled"),
             Self::Matvec { .. } => shader!("matvec"),
             Self::AppendAndAbsorb { .. } => shader!("append_and_absorb"),
             Self::LatentAttention(_) => shader!("latent_attention"),
             Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
+            Self::Choose => shader!("choose"),
             Self::SparseMatmul { .. } => shader!("sparse_matmul"),
             Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
             Self::SampleMerge { .. } => shader!("sample_merge"),
@@ -134,6 +145,9 @@ impl Kernel {
 
     fn has(self, option: &str) -> bool {
         match (self, option) {
+            (Self::RmsNorm { norm }, "NORM") => norm,
+            (Self::Matmul { neurons, .. }, "NEURONS") => neurons,
+            (Self::Matmul { add, .. }, "ADD") => add,
             (Self::Matvec { norm, .. }, "NORM") => norm,
             (Self::Matvec { epilogue, .. }, "ADD") => epilogue == Epilogue::Add,
             (Self::Matvec { epilogue, .. }, "RELU_SQUARED") => epilogue == Epilogue::ReluSquared,
@@ -164,7 +178,7 @@ impl Kernel {
             Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
                 vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
             }
-            Self::Embed | Self::RmsNorm | Self::Matmul | Self::Compact => Vec::new(),
+            Self::Embed | Self::RmsNorm { .. } | Self::Matmul { .. } | Self::Compact | Self::Choose => Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Products of whole rows: one token takes matvec.wgsl, which norms as it goes; more take a norm and matmul.wgsl.
+//! Products: one token takes matvec.wgsl, which norms as it goes; more take a norm, and matmul.wgsl or matmul_tiled.wgsl.
 
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
@@ -27,17 +27,21 @@ impl GpuBackend {
         if x.tokens == 1 {
             return self.matvec(matrix, x, norm, y, add);
         }
-        let normed = norm.map(|(norm, config)| self.rms_norm(x, norm, config)).transpose()?;
-        let x = normed.as_ref().unwrap_or(x);
+        let rows = match norm {
+            None if x.width.is_multiple_of(4) => None,
+            _ => Some(self.normed_rows(x, norm)?),
+        };
+        let x = rows.as_ref().unwrap_or(x);
         for part in &matrix.parts {
             let mut buffers = part.bindings();
             buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
+            let kernel = Kernel::Matmul { tiled: !self.narrow, neurons: false, add };
             self.device.dispatch(Dispatch {
-                kernel: Kernel::Matmul,
+                kernel,
                 variant: matrix.variant,
                 buffers: &buffers,
-                params: &words([part.rows, matrix.columns, part.first_row, matrix.rows, x.tokens, usize::from(add)]),
-                workgroups: [part.rows.div_ceil(64), 1, x.tokens.div_ceil(4)],
+                params: &words([part.rows, matrix.columns, part.first_row, matrix.rows, x.tokens]),
+                workgroups: kernel.matmul_workgroups(part.rows, x.tokens),
                 repeated: false,
             })?;
         }
@@ -87,18 +91,37 @@ impl GpuBackend {
         Kernel::Matvec { lanes, subgroups: lanes > 1 && self.subgroup_size.is_some(), norm, epilogue }
     }
 
-    fn rms_norm(&mut self, x: &Activation, norm: &Buffer, config: &Config) -> Result<Activation> {
-        check("rms_norm: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
-        let y = self.activation(x.tokens, x.width)?;
+    /// The rows that a matmul takes: normed with a norm, and of a width that is a multiple of 4.
+    fn normed_rows(&mut self, x: &Activation, norm: Option<(&Buffer, &Config)>) -> Result<Activation> {
+        let y = self.activation(x.tokens, x.width.next_multiple_of(4))?;
+        let mut buffers = vec![(0, x.values.buffer()), (2, y.values.buffer())];
+        let mut params = [x.width as u32, 0];
+        if let Some((norm, config)) = norm {
+            check("rms_norm: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
+            buffers.push((1, norm));
+            params[1] = config.rms_norm_eps.to_bits();
+        }
         self.device.dispatch(Dispatch {
-            kernel: Kernel::RmsNorm,
+            kernel: Kernel::RmsNorm { norm: norm.is_some() },
             variant: Variant::Plain,
-            buffers: &[(0, x.values.buffer()), (1, norm), (2, y.values.buffer())],
-            params: &[x.width as u32, config.rms_norm_eps.to_bits()],
+            buffers: &buffers,
+            params: &params,
             workgroups: [1, 1, x.tokens],
             repeated: false,
         })?;
         Ok(y)
+    }
+}
+
+impl Kernel {
+    /// Of matmul.wgsl and matmul_tiled.wgsl.
+    pub(super) fn matmul_workgroups(self, rows: usize, tokens: usize) -> [usize; 3] {
+        let (row_tile, token_tile) = match self {
+            Self::Matmul { tiled: true, .. } => (64, 64),
+            Self::Matmul { neurons: true, .. } => (256, 4),
+            _ => (64, 4),
+        };
+        [rows.div_ceil(row_tile), 1, tokens.div_ceil(token_tile)]
     }
 }
 

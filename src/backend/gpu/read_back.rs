@@ -75,7 +75,10 @@ impl Device {
         {
             let submission_index = from.submission.borrow().clone();
             let wait = wgpu::PollType::Wait { submission_index, timeout: None };
-            self.device.poll(wait).map_err(|error| Error::DeviceLost(error.to_string()))?;
+            let waited = self.device.poll(wait);
+            // What the device itself has said tells more than that there is nothing to wait for.
+            self.check()?;
+            waited.map_err(|error| Error::DeviceLost(error.to_string()))?;
         }
         let mapped = from.mapped.borrow().clone();
         let mapped = mapped.wait().await;
