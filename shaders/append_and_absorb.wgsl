@@ -1,21 +1,23 @@
 // What attention needs of each new token, in two jobs that do not depend on each other.
 // Workgroups (0, heads, t) append token t to the cache: (RMSNorm(compressed[..rank]) * norm, RoPE(compressed[rank..])).
 // Workgroups (*, head, t) make the head's latent query: (Wk^T q[..nope], RoPE(q[nope..])) * scale, so that a score is its
-// product with a cache entry. Wk[n] is row head (nope + v) + n of kv_b [heads (nope + v), rank].
+// product with a cache entry. Wk[n] is row head (nope + v) + n of kv_b [heads (nope + v), rank]. With EXPANDED they make
+// (q[..nope], RoPE(q[nope..])) * scale instead, for scores with expanded keys; nope is a multiple of 4 then.
 // RoPE turns the pairs (2i, 2i + 1) by position * theta^(-2i / rope); angles [positions, rope / 2] holds (cos, sin), taken in
 // f64 on the host, since an f32 sine of a large angle is not exact.
-// compressed [tokens, rank + rope]; q [tokens, heads, nope + rope]; latent_query [tokens, heads, entry];
+// compressed [tokens, rank + rope]; q [tokens, heads, nope + rope]; query [tokens, heads, entry, or nope + rope rounded up to 4];
 // cache [capacity, entry] of one layer, f16, four values a vec2. An entry is the latent, then the rotated key, each padded
 // with zeros to a multiple of 4.
 // One workgroup of 16 x DEPTH: 64 latent columns, four each, and DEPTH rows of Wk at a time.
-// Dispatch (rank / 64, heads + 1, tokens), rounded up.
+// Dispatch (rank / 64, or 1 with EXPANDED, heads + 1, tokens), rounded
+// up.
 #include weights
 @group(0) @binding(2) var<uniform> state: State;
 @group(0) @binding(3) var<storage, read> q: array<f32>;
 @group(0) @binding(4) var<storage, read> compressed: array<f32>;
 @group(0) @binding(5) var<storage, read> norm: array<f32>;
 @group(0) @binding(6) var<storage, read> angles: array<vec2<f32>>;
-@group(0) @binding(7) var<storage, read_write> latent_query: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> query: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> cache: array<vec2<u32>>;
 struct State { token: u32, position: u32 }
 struct Params { heads: u32, nope: u32, rope: u32, v: u32, rank: u32, scale: f32, eps: f32 }
@@ -89,9 +91,34 @@ fn append(index: u32, token: u32) {
     }
 }
 
-fn absorb(index: u32, group: vec3<u32>) {
+/// The rotated part of a head's query, from `at` in q to `to` in query.
+fn turn(index: u32, token: u32, at: u32, to: u32) {
+    for (var i = index; i < (params.rope + 3u) / 4u; i += WIDTH) {
+        let pair = at + 4u * i;
+        var values = vec4<f32>(q[pair], q[pair + 1u], 0.0, 0.0);
+        if (4u * i + 2u < params.rope) {
+            values.z = q[pair + 2u];
+            values.w = q[pair + 3u];
+        }
+        query[to + i] = turned(2u * i, token, values) * params.scale;
+    }
+}
+
+#if EXPANDED
+fn make_query(index: u32, group: vec3<u32>) {
+    let row = group.z * params.heads + group.y;
+    let at = row * (params.nope + params.rope);
+    let to = row * (params.nope / 4u + (params.rope + 3u) / 4u);
+    for (var i = index; i < params.nope / 4u; i += WIDTH) {
+        let from_q = at + 4u * i;
+        query[to + i] = vec4<f32>(q[from_q], q[from_q + 1u], q[from_q + 2u], q[from_q + 3u]) * params.scale;
+    }
+    turn(index, group.z, at + params.nope, to + params.nope / 4u);
+}
+#else
+fn make_query(index: u32, group: vec3<u32>) {
     let head = group.y;
-    let query = (group.z * params.heads + head) * (params.nope + params.rope);
+    let at = (group.z * params.heads + head) * (params.nope + params.rope);
     let latent = (params.rank + 3u) / 4u;
     let to = (group.z * params.heads + head) * (latent + (params.rope + 3u) / 4u);
     let r = group.x * 16u + index % 16u;
@@ -100,7 +127,7 @@ fn absorb(index: u32, group: vec3<u32>) {
     if (r < latent) {
         for (var n = lane; n < params.nope; n += DEPTH) {
             let row = head * (params.nope + params.v) + n;
-            sum = fma(weights4(row, 4u * r, params.rank), vec4<f32>(q[query + n]), sum);
+            sum = fma(weights4(row, 4u * r, params.rank), vec4<f32>(q[at + n]), sum);
         }
     }
 #if REDUCE
@@ -113,25 +140,18 @@ fn absorb(index: u32, group: vec3<u32>) {
     }
 #endif
     if (lane == 0u && r < latent) {
-        latent_query[to + r] = sum * params.scale;
+        query[to + r] = sum * params.scale;
     }
     if (group.x == 0u) {
-        for (var i = index; i < (params.rope + 3u) / 4u; i += WIDTH) {
-            let at = query + params.nope + 4u * i;
-            var values = vec4<f32>(q[at], q[at + 1u], 0.0, 0.0);
-            if (4u * i + 2u < params.rope) {
-                values.z = q[at + 2u];
-                values.w = q[at + 3u];
-            }
-            latent_query[to + latent + i] = turned(2u * i, group.z, values) * params.scale;
-        }
+        turn(index, group.z, at + params.nope, to + latent);
     }
 }
+#endif
 
 @compute @workgroup_size(16u * DEPTH)
 fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3<u32>) {
     if (group.y < params.heads) {
-        absorb(index, group);
+        make_query(index, group);
     } else if (group.x == 0u) {
         append(index, group.z);
     }

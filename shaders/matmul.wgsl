@@ -1,14 +1,27 @@
 // y[t, first_row + r] = sum_i W[r, i] x[t, i] for many tokens, added to y with ADD; without workgroup memory or barriers, for
 // processors that play a GPU. matmul_tiled.wgsl computes the same for GPUs.
 // W [rows, columns] is one part of a matrix that may be split by rows; with NEURONS it is neuron-major instead,
-// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; y [tokens, width].
+// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; with CACHE it is f16, and its rows are
+// entries of the latent cache from `first` on, each `stride` long in units of 4 values; y [tokens, width].
 // One invocation: four tokens, and one row; with NEURONS four rows. Dispatch (rows / 64, or rows / 256 with NEURONS, 1,
 // tokens / 4), rounded up.
 #include weights
+#if CACHE
+@group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
+#else
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+#endif
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32 }
+struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32, first: u32, stride: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
+
+fn x4(at: u32) -> vec4<f32> {
+#if CACHE
+    return vec4<f32>(unpack2x16float(x[at].x), unpack2x16float(x[at].y));
+#else
+    return x[at];
+#endif
+}
 
 fn store(token: u32, row: u32, value: f32) {
     let at = token * params.width + params.first_row + row;
@@ -24,7 +37,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let token = id.z * 4u;
     let steps = (params.columns + 3u) / 4u;
     // Tokens past the end repeat the last one, and are not stored.
-    let start = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u)) * steps;
+    let tokens = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u));
+    let start = (tokens + vec4<u32>(params.first)) * params.stride;
     var a = vec4<f32>();
     var b = vec4<f32>();
     var c = vec4<f32>();
@@ -35,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     for (var i = 0u; i < steps; i++) {
-        let values = mat4x4<f32>(x[start.x + i], x[start.y + i], x[start.z + i], x[start.w + i]);
+        let values = mat4x4<f32>(x4(start.x + i), x4(start.y + i), x4(start.z + i), x4(start.w + i));
         for (var j = 0u; j < 4u; j++) {
             let w = weights4(min(4u * i + j, params.columns - 1u), row, params.rows);
             a = fma(w, vec4<f32>(values[0][j]), a);
@@ -57,10 +71,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     for (var i = 0u; i < steps; i++) {
         let w = weights4(row, 4u * i, params.columns);
-        a = fma(w, x[start.x + i], a);
-        b = fma(w, x[start.y + i], b);
-        c = fma(w, x[start.z + i], c);
-        d = fma(w, x[start.w + i], d);
+        a = fma(w, x4(start.x + i), a);
+        b = fma(w, x4(start.y + i), b);
+        c = fma(w, x4(start.z + i), c);
+        d = fma(w, x4(start.w + i), d);
     }
     let sums = vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {

@@ -1,13 +1,18 @@
 // y[t, first_row + r] = sum_i W[r, i] x[t, i] for many tokens, added to y with ADD. matmul.wgsl computes the same without
 // workgroup memory.
 // W [rows, columns] is one part of a matrix that may be split by rows; with NEURONS it is neuron-major instead,
-// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; y [tokens, width].
+// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; with CACHE it is f16, and its rows are
+// entries of the latent cache from `first` on, each `stride` long in units of 4 values; y [tokens, width].
 // One workgroup of 128: a tile of 64 rows and 64 tokens, 16 columns at a time, which go through workgroup memory, so that a
 // weight is decoded once for 64 tokens. One invocation: 8 rows and 4 tokens. Dispatch (rows / 64, 1, tokens / 64), rounded up.
 #include weights
+#if CACHE
+@group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
+#else
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+#endif
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32 }
+struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32, first: u32, stride: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 const STEP = 16u;
 /// [STEP, 16], fours of rows and of tokens.
@@ -32,14 +37,22 @@ fn four_weights(row: u32, column: u32) -> mat4x4<f32> {
 #endif
 }
 
+fn x4(at: u32) -> vec4<f32> {
+#if CACHE
+    return vec4<f32>(unpack2x16float(x[at].x), unpack2x16float(x[at].y));
+#else
+    return x[at];
+#endif
+}
+
 /// Four columns of four tokens, by columns.
 fn four_tokens(token: u32, column: u32) -> mat4x4<f32> {
-    let stride = (params.columns + 3u) / 4u;
     if (column >= params.columns) {
         return mat4x4<f32>();
     }
-    let start = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u)) * stride + column / 4u;
-    return transpose(mat4x4<f32>(x[start.x], x[start.y], x[start.z], x[start.w]));
+    let tokens = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u));
+    let at = (tokens + vec4<u32>(params.first)) * params.stride + vec4<u32>(column / 4u);
+    return transpose(mat4x4<f32>(x4(at.x), x4(at.y), x4(at.z), x4(at.w)));
 }
 
 fn store(token: u32, row: u32, values: vec4<f32>) {

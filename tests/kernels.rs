@@ -422,12 +422,13 @@ fn latent_attention_equals_the_cpus() {
         // heads, nope, rope, v, rank
         (1, 1, 2, 1, 1),
         (3, 5, 6, 7, 9),
+        (5, 4, 2, 36, 10),
         (2, 12, 8, 40, 130),
         (8, 32, 16, 32, 64),
         (9, 16, 8, 16, 544),
     ];
     let contexts: [&[usize]; 6] =
-        [&[0, 1], &[0, 5], &[0, 31, 32, 33], &[0, 70, 133], &[0, 300, 301, 302], &[4000, 4001, 4004]];
+        [&[0, 1], &[0, 5], &[0, 31, 32, 33], &[0, 70, 133], &[0, 130, 131, 132], &[4000, 4001, 4004]];
     for (heads, nope, rope, v, rank) in dimensions {
         let config = Config {
             num_attention_heads: heads,
@@ -460,7 +461,15 @@ fn latent_attention_equals_the_cpus() {
                 let what = format!("{element_type}, {heads} heads, {nope}+{rope}, {v}, {rank}, {bounds:?}");
                 let expected = case.run(&mut CpuBackend::new()).unwrap();
                 for (how, gpu) in &mut gpus {
-                    compare(&format!("{what}, {how}"), &case.run(gpu).unwrap(), &expected, ATTENTION_BOUND);
+                    for expanded in [false, true] {
+                        // Only passes of several tokens have a choice.
+                        if expanded && bounds.windows(2).all(|piece| piece[1] - piece[0] == 1) {
+                            continue;
+                        }
+                        gpu.set_expanded(expanded);
+                        let what = format!("{what}, {how}{}", if expanded { ", expanded" } else { "" });
+                        compare(&what, &case.run(gpu).unwrap(), &expected, ATTENTION_BOUND);
+                    }
                 }
             }
         }

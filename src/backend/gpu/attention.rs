@@ -1,5 +1,6 @@
-//! Attention in the absorbed form: new tokens are appended to the latent cache, queries are taken into the latent space,
-//! the context is gone through in parts, and the parts are put together as values are expanded.
+//! Attention: new tokens are appended to the latent cache. In the absorbed form queries are then taken into the latent space,
+//! the context is gone through in parts, and the parts are put together as values are expanded; expanded_attention.rs has
+//! the other form.
 
 use super::{
     Activation, Dispatch, GpuBackend, check,
@@ -19,7 +20,7 @@ const MOST_RANK: usize = 2048;
 
 /// For each layer [capacity, entry], f16; an entry is the latent, then the rotated key, each padded to a multiple of 4.
 pub struct Cache {
-    layers: Vec<Buffer>,
+    pub(super) layers: Vec<Buffer>,
     capacity: usize,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Angles {
 }
 
 /// The latent and a whole cache entry, in units of 4 values.
-fn entry_shape(config: &Config) -> (usize, usize) {
+pub(super) fn entry_shape(config: &Config) -> (usize, usize) {
     let latent = config.kv_lora_rank.div_ceil(4);
     (latent, latent + config.qk_rope_head_dim.div_ceil(4))
 }
@@ -107,27 +108,33 @@ impl GpuBackend {
         let (latent, entry) = entry_shape(config);
         let angles = self.angles()?;
 
-        let latent_query = self.device.scratch(tokens * heads * entry * 4)?;
-        let mut buffers = weights.bindings();
+        let expanded = self.expands(config, position, tokens);
+        let query_width = if expanded { nope.div_ceil(4) + rope.div_ceil(4) } else { entry };
+        let query = self.device.scratch(tokens * heads * query_width * 4)?;
+        let mut buffers = if expanded { Vec::new() } else { weights.bindings() };
         buffers.extend([
             (2, &self.state),
             (3, q.values.buffer()),
             (4, compressed.values.buffer()),
             (5, kv_a_layernorm),
             (6, &angles),
-            (7, latent_query.buffer()),
+            (7, query.buffer()),
             (8, &cache.layers[layer]),
         ]);
         let mut params = words([heads, nope, rope, v, rank]).to_vec();
         params.extend([config.attention_scale().to_bits(), config.rms_norm_eps.to_bits()]);
         self.device.dispatch(Dispatch {
-            kernel: Kernel::AppendAndAbsorb { depth: if self.narrow { 1 } else { 16 } },
-            variant: kv_b_proj.variant,
+            kernel: Kernel::AppendAndAbsorb { depth: if self.narrow { 1 } else { 16 }, expanded },
+            variant: if expanded { Variant::Plain } else { kv_b_proj.variant },
             buffers: &buffers,
             params: &params,
-            workgroups: [rank.div_ceil(64), heads + 1, tokens],
+            workgroups: [if expanded { 1 } else { rank.div_ceil(64) }, heads + 1, tokens],
             repeated: tokens == 1,
         })?;
+
+        if expanded {
+            return self.attend_expanded(cache, attention, query.buffer(), config);
+        }
 
         // Many tokens fill the device with fewer parts each, and so take no more memory than one.
         let part_length = (tokens * PART_LENGTH).max(cache.capacity.div_ceil(MOST_PARTS));
@@ -141,7 +148,7 @@ impl GpuBackend {
             variant: Variant::Plain,
             buffers: &[
                 (0, &self.state),
-                (1, latent_query.buffer()),
+                (1, query.buffer()),
                 (2, &cache.layers[layer]),
                 (3, z.buffer()),
                 (4, sums.buffer()),

@@ -4,7 +4,7 @@
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
     device::{Buffer, Scratch},
-    kernels::{Epilogue, Kernel, Variant},
+    kernels::{Epilogue, Kernel, Rows, Variant},
     products::{MATVEC_ROWS, matvec_workgroups, norm_bytes},
     words,
 };
@@ -129,14 +129,14 @@ impl GpuBackend {
         dense: &Activation,
     ) -> Result<()> {
         let (tokens, neurons) = (active.tokens, active.neurons);
-        let kernel = Kernel::Matmul { tiled: !self.narrow, neurons: true, add: true };
+        let kernel = Kernel::Matmul { tiled: !self.narrow, of: Rows::Neurons, add: true };
         let mut buffers = down.parts[0].bindings();
         buffers.extend([(2, dense.values.buffer()), (3, residual.values.buffer())]);
         let dense = Dispatch {
             kernel,
             variant: down.variant,
             buffers: &buffers,
-            params: &words([down.rows, neurons, 0, down.rows, tokens]),
+            params: &words([down.rows, neurons, 0, down.rows, tokens, 0, neurons / 4]),
             workgroups: kernel.matmul_workgroups(down.rows, tokens),
             repeated: false,
         };

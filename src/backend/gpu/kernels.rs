@@ -10,10 +10,11 @@ pub(super) enum Kernel {
     RmsNorm {
         norm: bool,
     },
-    /// The product of many tokens: `tiled` is for GPUs, `neurons` for neuron-major weights.
+    /// The product of many rows of `of`.
     Matmul {
+        /// For GPUs.
         tiled: bool,
-        neurons: bool,
+        of: Rows,
         add: bool,
     },
     /// One token's product.
@@ -24,11 +25,13 @@ pub(super) enum Kernel {
         norm: bool,
         epilogue: Epilogue,
     },
-    /// `depth` is 1 where workgroups are to be narrow.
+    /// `depth` is 1 where workgroups are to be narrow. With `expanded`, queries stay as they are but for their rotation.
     AppendAndAbsorb {
         depth: u32,
+        expanded: bool,
     },
     LatentAttention(AttentionShape),
+    ExpandedAttention(ExpandedShape),
     /// With `reduce`, several invocations share a value.
     ExpandValue {
         latent: u32,
@@ -57,6 +60,17 @@ pub(super) enum Kernel {
     },
 }
 
+/// What a matmul multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rows {
+    /// Activations, with rows of the weights.
+    Activations,
+    /// Activations, with columns of the weights, which are neuron-major.
+    Neurons,
+    /// The latents of the cache.
+    Cache,
+}
+
 /// What a matvec does with its product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Epilogue {
@@ -79,6 +93,16 @@ pub(super) struct AttentionShape {
     /// In units of 4 values.
     pub entry: u32,
     pub staged: bool,
+}
+
+/// The constants of expanded_attention.wgsl and expanded_attention_tiled.wgsl, in units of 4 values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ExpandedShape {
+    pub tiled: bool,
+    pub nope: u32,
+    pub value: u32,
+    pub latent: u32,
+    pub entry: u32,
 }
 
 /// The weight layout that a kernel reads.
@@ -134,6 +158,8 @@ impl Kernel {
             Self::Matvec { .. } => shader!("matvec"),
             Self::AppendAndAbsorb { .. } => shader!("append_and_absorb"),
             Self::LatentAttention(_) => shader!("latent_attention"),
+            Self::ExpandedAttention(ExpandedShape { tiled: false, .. }) => shader!("expanded_attention"),
+            Self::ExpandedAttention(ExpandedShape { tiled: true, .. }) => shader!("expanded_attention_tiled"),
             Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
             Self::Choose => shader!("choose"),
@@ -146,7 +172,8 @@ impl Kernel {
     fn has(self, option: &str) -> bool {
         match (self, option) {
             (Self::RmsNorm { norm }, "NORM") => norm,
-            (Self::Matmul { neurons, .. }, "NEURONS") => neurons,
+            (Self::Matmul { of, .. }, "NEURONS") => of == Rows::Neurons,
+            (Self::Matmul { of, .. }, "CACHE") => of == Rows::Cache,
             (Self::Matmul { add, .. }, "ADD") => add,
             (Self::Matvec { norm, .. }, "NORM") => norm,
             (Self::Matvec { epilogue, .. }, "ADD") => epilogue == Epilogue::Add,
@@ -154,7 +181,8 @@ impl Kernel {
             (Self::Matvec { subgroups, .. }, "SUBGROUPS") => subgroups,
             (Self::Matvec { lanes, subgroups, .. }, "REDUCE") => lanes > 1 && !subgroups,
             (Self::Matvec { lanes, subgroups, .. }, "TWO_STEPS") => lanes > 8 && !subgroups,
-            (Self::AppendAndAbsorb { depth }, "REDUCE") => depth > 1,
+            (Self::AppendAndAbsorb { depth, .. }, "REDUCE") => depth > 1,
+            (Self::AppendAndAbsorb { expanded, .. }, "EXPANDED") => expanded,
             (Self::LatentAttention(shape), "STAGED") => shape.staged,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
             (Self::SparseMatmul { depth, .. }, "PACKED") => depth > 1,
@@ -169,7 +197,10 @@ impl Kernel {
     fn constants(self) -> Vec<(&'static str, u32)> {
         match self {
             Self::Matvec { lanes, .. } => vec![("LANES", lanes)],
-            Self::AppendAndAbsorb { depth } => vec![("DEPTH", depth)],
+            Self::AppendAndAbsorb { depth, .. } => vec![("DEPTH", depth)],
+            Self::ExpandedAttention(ExpandedShape { nope, value, latent, entry, .. }) => {
+                vec![("NOPE", nope), ("VALUE", value), ("LATENT", latent), ("ENTRY", entry)]
+            }
             Self::LatentAttention(AttentionShape { quads, tile, width, latent, entry, .. }) => {
                 vec![("QUADS", quads), ("TILE", tile), ("WIDTH", width), ("LATENT", latent), ("ENTRY", entry)]
             }

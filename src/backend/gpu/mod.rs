@@ -4,6 +4,7 @@
 
 mod attention;
 mod device;
+mod expanded_attention;
 mod feed_forward;
 mod kernels;
 mod matrix;
@@ -44,6 +45,8 @@ pub struct GpuBackend {
     narrow: bool,
     /// The least invocations that a subgroup has, where subgroup operations may be used.
     subgroup_size: Option<u32>,
+    /// Whether many tokens take the expanded form of attention; without a value, where that is cheaper.
+    expanded: Option<bool>,
     /// What changes from one decoded token to the next, so that the commands need not: the token and the position of the
     /// forward pass (the first ones, of several tokens), the position after it, and the bits of a logit that was not finite.
     /// The host writes it for tokens that it knows, shaders/sample_merge.wgsl for one that it has sampled.
@@ -64,6 +67,7 @@ impl GpuBackend {
         Ok(Self {
             narrow: device.software,
             subgroup_size: device.subgroup_size,
+            expanded: None,
             device,
             state,
             draws: Draws::default(),
@@ -80,6 +84,11 @@ impl GpuBackend {
     /// Takes the kernels for a processor that plays the GPU, or those for a GPU, whatever the adapter is. For tests.
     pub fn set_narrow(&mut self, narrow: bool) {
         self.narrow = narrow;
+    }
+
+    /// Takes the expanded form of attention for many tokens, or the absorbed one, whichever is cheaper. For tests.
+    pub fn set_expanded(&mut self, expanded: bool) {
+        self.expanded = Some(expanded);
     }
 
     /// Forbids subgroup operations, or allows them where the device has them. Gives whether they are used now. For tests,

@@ -3,7 +3,7 @@
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
     device::Buffer,
-    kernels::{Epilogue, Kernel, Variant},
+    kernels::{Epilogue, Kernel, Rows, Variant},
     words,
 };
 use crate::{Result, model::Config};
@@ -35,12 +35,20 @@ impl GpuBackend {
         for part in &matrix.parts {
             let mut buffers = part.bindings();
             buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
-            let kernel = Kernel::Matmul { tiled: !self.narrow, neurons: false, add };
+            let kernel = Kernel::Matmul { tiled: !self.narrow, of: Rows::Activations, add };
             self.device.dispatch(Dispatch {
                 kernel,
                 variant: matrix.variant,
                 buffers: &buffers,
-                params: &words([part.rows, matrix.columns, part.first_row, matrix.rows, x.tokens]),
+                params: &words([
+                    part.rows,
+                    matrix.columns,
+                    part.first_row,
+                    matrix.rows,
+                    x.tokens,
+                    0,
+                    x.width.div_ceil(4),
+                ]),
                 workgroups: kernel.matmul_workgroups(part.rows, x.tokens),
                 repeated: false,
             })?;
@@ -118,7 +126,7 @@ impl Kernel {
     pub(super) fn matmul_workgroups(self, rows: usize, tokens: usize) -> [usize; 3] {
         let (row_tile, token_tile) = match self {
             Self::Matmul { tiled: true, .. } => (64, 64),
-            Self::Matmul { neurons: true, .. } => (256, 4),
+            Self::Matmul { of: Rows::Neurons, .. } => (256, 4),
             _ => (64, 4),
         };
         [rows.div_ceil(row_tile), 1, tokens.div_ceil(token_tile)]
