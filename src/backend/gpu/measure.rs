@@ -40,6 +40,11 @@ impl GpuBackend {
         self.device.software
     }
 
+    /// How many pipelines have been made.
+    pub fn pipelines(&self) -> usize {
+        self.device.pipelines()
+    }
+
     /// Gives the counters and sets them to zero.
     pub fn take_counters(&mut self) -> Counters {
         std::mem::take(&mut self.device.counters)

@@ -12,6 +12,7 @@ mod neurons;
 mod planes;
 mod products;
 mod read_back;
+mod rehearsal;
 mod sampling;
 
 use super::{Backend, LatentAttention, MatrixDescriptor, Sampling, Tokens};
@@ -26,6 +27,7 @@ pub use feed_forward::SparseActivation;
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
+use rehearsal::SetAside;
 use sampling::Draws;
 pub use sampling::{Sampler, Token};
 
@@ -51,6 +53,8 @@ pub struct GpuBackend {
     draws: Draws,
     angles: Option<Angles>,
     counts: Vec<LayerCounts>,
+    /// There while a rehearsal is under way.
+    set_aside: Option<SetAside>,
 }
 
 impl GpuBackend {
@@ -69,6 +73,7 @@ impl GpuBackend {
             draws: Draws::default(),
             angles: None,
             counts: Vec::new(),
+            set_aside: None,
         })
     }
 
@@ -107,6 +112,14 @@ impl Backend for GpuBackend {
 
     fn name(&self) -> String {
         self.device.name.clone()
+    }
+
+    fn begin_rehearsal(&mut self) -> Result<bool> {
+        self.set_aside().map(|()| true)
+    }
+
+    fn end_rehearsal(&mut self) {
+        self.put_back();
     }
 
     fn begin_matrix(&mut self, descriptor: &MatrixDescriptor) -> Result<MatrixUpload> {
