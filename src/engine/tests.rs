@@ -3,6 +3,7 @@
 
 use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
 use crate::{
+    Result,
     backend::{Backend, cpu::CpuBackend},
     format::Checkpoint,
     source::Directory,
@@ -31,11 +32,17 @@ fn gpu() -> Option<crate::backend::gpu::GpuBackend> {
     }
 }
 
-fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
+fn plm_tiny() -> Checkpoint {
     let folder = Directory::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/plm-tiny"));
-    let checkpoint = block_on(Checkpoint::open_folder(&folder)).unwrap();
-    let options = LoadOptions { context_length };
-    block_on(Engine::load(backend, checkpoint, options, &mut |_| (), &|| false)).unwrap()
+    block_on(Checkpoint::open_folder(&folder)).unwrap()
+}
+
+fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
+    try_load(backend, plm_tiny(), context_length).unwrap()
+}
+
+fn try_load<B: Backend>(backend: B, checkpoint: Checkpoint, context_length: Option<usize>) -> Result<Engine<B>> {
+    block_on(Engine::load(backend, checkpoint, LoadOptions { context_length }, &mut |_| (), &|| false))
 }
 
 fn request(content: &str) -> Request {
@@ -231,5 +238,47 @@ fn replies_end_where_they_should_whatever_is_in_flight() {
     if let (Some(first), Some(second)) = (gpu(), gpu()) {
         check_ends(first);
         check_context_end(second);
+    }
+}
+
+/// In plain and quantised weights, with the embedding in one part and in two, by both sets of kernels.
+#[cfg(feature = "gpu")]
+#[test]
+fn loading_makes_every_pipeline_that_replies_need() {
+    use crate::{backend::gpu::Counters, source::FileSource};
+    let quantised = || {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plm-tiny-Q4_0.gguf");
+        block_on(Checkpoint::open_gguf(std::rc::Rc::new(FileSource::open(path).unwrap()))).unwrap()
+    };
+    let short = |request: Request| Request { max_tokens: Some(3), ..request };
+    let greedy = short(request("What is the capital of Japan?"));
+    let drawn = short(sampled(1));
+    let replies = [
+        // The second time the cache holds all of the prompt but one token, and of other prompts their beginning.
+        greedy.clone(),
+        greedy.clone(),
+        Request { repetition_penalty: 1.3, ..greedy.clone() },
+        Request { temperature: 0.7, ..greedy },
+        Request { repetition_penalty: 1.0, min_p: 0.1, ..drawn.clone() },
+        drawn,
+    ];
+    // Half a megabyte holds what 64 tokens need and half of the embedding.
+    let open: [(&dyn Fn() -> Checkpoint, u64); 3] =
+        [(&plm_tiny, u64::MAX), (&plm_tiny, 512 << 10), (&quantised, u64::MAX)];
+    for (checkpoint, binding) in open {
+        for narrow in [true, false] {
+            let Some(mut backend) = gpu() else { return };
+            backend.set_narrow(narrow);
+            backend.limit_bindings(binding);
+            let mut engine = try_load(backend, checkpoint(), Some(64)).unwrap();
+            assert_eq!(engine.backend.take_counters(), Counters::default(), "something was run");
+            assert_eq!(block_on(engine.density()).unwrap(), [0.0; 0], "something was run");
+            let made = engine.backend.pipelines();
+            println!("narrow: {narrow}, binding: {binding}: {made} pipelines");
+            for request in &replies {
+                reply(&mut engine, request);
+                assert_eq!(engine.backend.pipelines(), made, "narrow: {narrow}, binding: {binding}, {request:?}");
+            }
+        }
     }
 }
