@@ -282,3 +282,46 @@ fn loading_makes_every_pipeline_that_replies_need() {
         }
     }
 }
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_cache_that_is_over_the_devices_limits_is_refused() {
+    let Some(mut backend) = gpu() else { return };
+    backend.limit_bindings(64 << 10);
+    let error = try_load(backend, plm_tiny(), None).err().unwrap();
+    assert_eq!(error.code(), "out_of_device_memory");
+    assert!(error.to_string().contains("the cache takes 81920 bytes"), "{error}");
+}
+
+/// A processor that plays the GPU has no more memory than its process may map. The limit is set in a process of its own, to
+/// 320 MiB more than are mapped, and the cache is to take 512.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+#[test]
+fn a_device_that_cannot_allocate_fails_the_load() {
+    use std::process::Command;
+    const CHILD: &str = "PLUME_TEST_WITH_LITTLE_MEMORY";
+    const TOKENS: usize = 838_860;
+    let Some(backend) = gpu() else { return };
+    if !backend.is_software() {
+        return println!("skipped: only a software adapter's memory can be limited");
+    }
+    if std::env::var_os(CHILD).is_none() {
+        let name = "engine::tests::a_device_that_cannot_allocate_fails_the_load";
+        let program = std::env::current_exe().unwrap();
+        let status = Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").status().unwrap();
+        assert!(status.success());
+        return;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")).unwrap();
+    let mapped = size.parse::<u64>().unwrap() * 1024;
+    let limit = [format!("--pid={}", std::process::id()), format!("--as={}", mapped + (320 << 20))];
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
+
+    let mut checkpoint = plm_tiny();
+    checkpoint.config.max_position_embeddings = TOKENS;
+    assert_eq!(TOKENS * backend.cache_bytes_a_token(&checkpoint.config), 536_870_400);
+    let error = try_load(backend, checkpoint, Some(TOKENS)).err().unwrap();
+    assert_eq!(error.code(), "out_of_device_memory");
+    assert!(error.to_string().contains("could not allocate"), "{error}");
+}
