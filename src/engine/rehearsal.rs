@@ -14,7 +14,8 @@ use crate::{
 /// tokens; it stays as it is.
 ///
 /// # Errors
-/// What the backend gives: whatever would keep this model from running on it for certain.
+/// What the backend gives, such as [`crate::Error::OutOfDeviceMemory`] where a matrix, or what a whole chunk of a prompt
+/// needs, is over the device's limits.
 pub(super) async fn rehearse<B: Backend>(
     backend: &mut B,
     checkpoint: &Checkpoint,

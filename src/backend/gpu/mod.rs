@@ -115,11 +115,12 @@ impl Backend for GpuBackend {
     }
 
     fn begin_rehearsal(&mut self) -> Result<bool> {
-        self.set_aside().map(|()| true)
+        self.start_rehearsal()?;
+        Ok(true)
     }
 
     fn end_rehearsal(&mut self) {
-        self.put_back();
+        self.stop_rehearsal();
     }
 
     fn begin_matrix(&mut self, descriptor: &MatrixDescriptor) -> Result<MatrixUpload> {

@@ -19,7 +19,7 @@ impl GpuBackend {
     ///
     /// # Errors
     /// What the device has reported since the last check.
-    pub(super) fn set_aside(&mut self) -> Result<()> {
+    pub(super) fn start_rehearsal(&mut self) -> Result<()> {
         if self.set_aside.is_none() {
             self.device.begin_rehearsal()?;
             self.set_aside = Some(SetAside {
@@ -33,7 +33,7 @@ impl GpuBackend {
     }
 
     /// Ends a rehearsal.
-    pub(super) fn put_back(&mut self) {
+    pub(super) fn stop_rehearsal(&mut self) {
         self.device.end_rehearsal();
         if let Some(SetAside { draws, counts, counters, pool }) = self.set_aside.take() {
             self.draws = draws;
