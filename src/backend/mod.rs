@@ -103,6 +103,19 @@ pub trait Backend {
     /// A name for people: the adapter's, or the processor's.
     fn name(&self) -> String;
 
+    /// Begins a rehearsal, until [`Backend::end_rehearsal`]: operations compute and change nothing, but make what
+    /// they would otherwise make at their first real run, such as compiled kernels. Matrices are finished without rows, and
+    /// they and vectors take no memory. The cache must be a real one, made before; it stays as it is. Nothing may be waited
+    /// for. False where there is nothing to make; then no rehearsal has begun.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn begin_rehearsal(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+    /// Ends a rehearsal. What was made of weights and activations in it is of no further use.
+    fn end_rehearsal(&mut self) {}
+
     /// Reserves device memory for a matrix.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
-use super::{Message, Request};
+use super::{Message, Request, rehearsal::rehearse};
 use crate::{
     Error, Result,
     backend::{Backend, Sampling, Tokens},
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::collections::VecDeque;
 
 /// Prompt tokens that one forward pass takes, so that memory stays bounded and a long prompt can be cancelled.
-const PREFILL_CHUNK: usize = 256;
+pub(super) const PREFILL_CHUNK: usize = 256;
 
 /// The longest context that a model gets unasked, since its cache is reserved when it is loaded. PLM-1.8B has 4096.
 const DEFAULT_CONTEXT: usize = 8192;
@@ -160,7 +160,8 @@ impl<B: Backend> Engine<B> {
     /// Loads a checkpoint's weights into `backend` and makes ready to generate.
     ///
     /// # Errors
-    /// [`Error::Aborted`] once `cancelled` says so; else what the sources, the tokenizer and the backend give.
+    /// [`Error::Aborted`] once `cancelled` says so; [`Error::OutOfDeviceMemory`] where the weights or the cache do not fit;
+    /// else what the sources, the tokenizer and the backend give.
     pub async fn load(
         mut backend: B,
         checkpoint: Checkpoint,
@@ -178,8 +179,11 @@ impl<B: Backend> Engine<B> {
                 "a context_length of {context_length} was asked for; this model allows 1 to {most}"
             )));
         }
-        let cache = backend.create_cache(&config, context_length)?;
+        let mut cache = backend.create_cache(&config, context_length)?;
+        rehearse(&mut backend, &checkpoint, &mut cache, context_length).await?;
         let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
+        // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
+        backend.wait().await?;
         Ok(Self {
             backend,
             config,

@@ -1,6 +1,7 @@
 //! Requests, replies in the making, stopping and the generation loop.
 
 mod generation;
+mod rehearsal;
 mod request;
 #[cfg(test)]
 mod tests;

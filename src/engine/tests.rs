@@ -3,6 +3,7 @@
 
 use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
 use crate::{
+    Result,
     backend::{Backend, cpu::CpuBackend},
     format::Checkpoint,
     source::Directory,
@@ -31,11 +32,17 @@ fn gpu() -> Option<crate::backend::gpu::GpuBackend> {
     }
 }
 
-fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
+fn plm_tiny() -> Checkpoint {
     let folder = Directory::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/plm-tiny"));
-    let checkpoint = block_on(Checkpoint::open_folder(&folder)).unwrap();
-    let options = LoadOptions { context_length };
-    block_on(Engine::load(backend, checkpoint, options, &mut |_| (), &|| false)).unwrap()
+    block_on(Checkpoint::open_folder(&folder)).unwrap()
+}
+
+fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
+    try_load(backend, plm_tiny(), context_length).unwrap()
+}
+
+fn try_load<B: Backend>(backend: B, checkpoint: Checkpoint, context_length: Option<usize>) -> Result<Engine<B>> {
+    block_on(Engine::load(backend, checkpoint, LoadOptions { context_length }, &mut |_| (), &|| false))
 }
 
 fn request(content: &str) -> Request {
@@ -232,4 +239,89 @@ fn replies_end_where_they_should_whatever_is_in_flight() {
         check_ends(first);
         check_context_end(second);
     }
+}
+
+/// In plain and quantised weights, with the embedding in one part and in two, by both sets of kernels.
+#[cfg(feature = "gpu")]
+#[test]
+fn loading_makes_every_pipeline_that_replies_need() {
+    use crate::{backend::gpu::Counters, source::FileSource};
+    let quantised = || {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/plm-tiny-Q4_0.gguf");
+        block_on(Checkpoint::open_gguf(std::rc::Rc::new(FileSource::open(path).unwrap()))).unwrap()
+    };
+    let short = |request: Request| Request { max_tokens: Some(3), ..request };
+    let greedy = short(request("What is the capital of Japan?"));
+    let drawn = short(sampled(1));
+    let replies = [
+        // The second time the cache holds all of the prompt but one token, and of other prompts their beginning.
+        greedy.clone(),
+        greedy.clone(),
+        Request { repetition_penalty: 1.3, ..greedy.clone() },
+        Request { temperature: 0.7, ..greedy },
+        Request { repetition_penalty: 1.0, min_p: 0.1, ..drawn.clone() },
+        drawn,
+    ];
+    // Half a megabyte holds what 64 tokens need and half of the embedding.
+    let open: [(&dyn Fn() -> Checkpoint, u64); 3] =
+        [(&plm_tiny, u64::MAX), (&plm_tiny, 512 << 10), (&quantised, u64::MAX)];
+    for (checkpoint, binding) in open {
+        for narrow in [true, false] {
+            let Some(mut backend) = gpu() else { return };
+            backend.set_narrow(narrow);
+            backend.limit_bindings(binding);
+            let mut engine = try_load(backend, checkpoint(), Some(64)).unwrap();
+            assert_eq!(engine.backend.take_counters(), Counters::default(), "something was run");
+            assert_eq!(block_on(engine.density()).unwrap(), [0.0; 0], "something was run");
+            let made = engine.backend.pipelines();
+            println!("narrow: {narrow}, binding: {binding}: {made} pipelines");
+            for request in &replies {
+                reply(&mut engine, request);
+                assert_eq!(engine.backend.pipelines(), made, "narrow: {narrow}, binding: {binding}, {request:?}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_cache_that_is_over_the_devices_limits_is_refused() {
+    let Some(mut backend) = gpu() else { return };
+    backend.limit_bindings(64 << 10);
+    let error = try_load(backend, plm_tiny(), None).err().unwrap();
+    assert_eq!(error.code(), "out_of_device_memory");
+    assert!(error.to_string().contains("the cache takes 81920 bytes"), "{error}");
+}
+
+/// A processor that plays the GPU has no more memory than its process may map. The limit is set in a process of its own, to
+/// 320 MiB more than are mapped, and the cache is to take 512.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+#[test]
+fn a_device_that_cannot_allocate_fails_the_load() {
+    use std::process::Command;
+    const CHILD: &str = "PLUME_TEST_WITH_LITTLE_MEMORY";
+    const TOKENS: usize = 838_860;
+    let Some(backend) = gpu() else { return };
+    if !backend.is_software() {
+        return println!("skipped: only a software adapter's memory can be limited");
+    }
+    if std::env::var_os(CHILD).is_none() {
+        let name = "engine::tests::a_device_that_cannot_allocate_fails_the_load";
+        let program = std::env::current_exe().unwrap();
+        let status = Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").status().unwrap();
+        assert!(status.success());
+        return;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")).unwrap();
+    let mapped = size.parse::<u64>().unwrap() * 1024;
+    let limit = [format!("--pid={}", std::process::id()), format!("--as={}", mapped + (320 << 20))];
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
+
+    let mut checkpoint = plm_tiny();
+    checkpoint.config.max_position_embeddings = TOKENS;
+    assert_eq!(TOKENS * backend.cache_bytes_a_token(&checkpoint.config), 536_870_400);
+    let error = try_load(backend, checkpoint, Some(TOKENS)).err().unwrap();
+    assert_eq!(error.code(), "out_of_device_memory");
+    assert!(error.to_string().contains("could not allocate"), "{error}");
 }

@@ -26,26 +26,20 @@ pub async fn load_weights<B: Backend>(
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Weights<B>> {
     let total = checkpoint.tensors.values().map(|tensor| tensor.byte_length).sum();
-    let mut loader = Loader { backend, checkpoint, progress, cancelled, state: LoadProgress { loaded: 0, total } };
-    (loader.progress)(loader.state);
-    let embed_tokens = loader.matrix(TensorName::EmbedTokens, Layout::RowMajor).await?;
-    let mut layers = Vec::with_capacity(checkpoint.config.num_hidden_layers);
-    for index in 0..checkpoint.config.num_hidden_layers {
-        let name = |tensor| TensorName::Layer(index, tensor);
-        layers.push(LayerWeights {
-            input_layernorm: loader.vector(name(LayerTensor::InputLayernorm)).await?,
-            q_proj: loader.matrix(name(LayerTensor::QProj), Layout::RowMajor).await?,
-            kv_a_proj_with_mqa: loader.matrix(name(LayerTensor::KvAProjWithMqa), Layout::RowMajor).await?,
-            kv_a_layernorm: loader.vector(name(LayerTensor::KvALayernorm)).await?,
-            kv_b_proj: loader.matrix(name(LayerTensor::KvBProj), Layout::RowMajor).await?,
-            o_proj: loader.matrix(name(LayerTensor::OProj), Layout::RowMajor).await?,
-            post_attention_layernorm: loader.vector(name(LayerTensor::PostAttentionLayernorm)).await?,
-            up_proj: loader.matrix(name(LayerTensor::UpProj), Layout::RowMajor).await?,
-            down_proj: loader.matrix(name(LayerTensor::DownProj), Layout::NeuronMajor).await?,
-        });
-    }
-    let norm = loader.vector(TensorName::Norm).await?;
-    Ok(Weights { embed_tokens, layers, norm })
+    let state = LoadProgress { loaded: 0, total };
+    progress(state);
+    Loader { backend, checkpoint, progress, cancelled, state, contents: true }.weights().await
+}
+
+/// The weights that [`load_weights`] would give, without their contents, for a backend's rehearsal. Nothing is read from the
+/// sources.
+///
+/// # Errors
+/// What the backend gives, such as [`Error::OutOfDeviceMemory`] where a matrix is over its limits.
+pub async fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result<Weights<B>> {
+    let (progress, cancelled) = (&mut |_| (), &|| false);
+    let state = LoadProgress { loaded: 0, total: 0 };
+    Loader { backend, checkpoint, progress, cancelled, state, contents: false }.weights().await
 }
 
 struct Loader<'a, B> {
@@ -54,9 +48,32 @@ struct Loader<'a, B> {
     progress: &'a mut dyn FnMut(LoadProgress),
     cancelled: &'a dyn Fn() -> bool,
     state: LoadProgress,
+    /// Whether tensors are read, or matrices have no rows and vectors are zeros.
+    contents: bool,
 }
 
 impl<'a, B: Backend> Loader<'a, B> {
+    async fn weights(mut self) -> Result<Weights<B>> {
+        let embed_tokens = self.matrix(TensorName::EmbedTokens, Layout::RowMajor).await?;
+        let mut layers = Vec::with_capacity(self.checkpoint.config.num_hidden_layers);
+        for index in 0..self.checkpoint.config.num_hidden_layers {
+            let name = |tensor| TensorName::Layer(index, tensor);
+            layers.push(LayerWeights {
+                input_layernorm: self.vector(name(LayerTensor::InputLayernorm)).await?,
+                q_proj: self.matrix(name(LayerTensor::QProj), Layout::RowMajor).await?,
+                kv_a_proj_with_mqa: self.matrix(name(LayerTensor::KvAProjWithMqa), Layout::RowMajor).await?,
+                kv_a_layernorm: self.vector(name(LayerTensor::KvALayernorm)).await?,
+                kv_b_proj: self.matrix(name(LayerTensor::KvBProj), Layout::RowMajor).await?,
+                o_proj: self.matrix(name(LayerTensor::OProj), Layout::RowMajor).await?,
+                post_attention_layernorm: self.vector(name(LayerTensor::PostAttentionLayernorm)).await?,
+                up_proj: self.matrix(name(LayerTensor::UpProj), Layout::RowMajor).await?,
+                down_proj: self.matrix(name(LayerTensor::DownProj), Layout::NeuronMajor).await?,
+            });
+        }
+        let norm = self.vector(TensorName::Norm).await?;
+        Ok(Weights { embed_tokens, layers, norm })
+    }
+
     fn tensor(&self, name: TensorName) -> Result<&'a TensorInfo> {
         self.checkpoint.tensors.get(&name).ok_or_else(|| Error::Missing(format!("tensor {name:?}")))
     }
@@ -71,9 +88,12 @@ impl<'a, B: Backend> Loader<'a, B> {
             return Err(Error::Aborted);
         }
         let tensor = self.tensor(name)?;
+        let mut values = vec![0.0; tensor.shape.iter().product()];
+        if !self.contents {
+            return self.backend.vector(&values);
+        }
         let source = &self.checkpoint.sources[tensor.source];
         let bytes = source.read(tensor.offset, tensor.byte_length as usize).await?;
-        let mut values = vec![0.0; tensor.shape.iter().product()];
         tensor.element_type.decode(&bytes, &mut values)?;
         self.advance(bytes.len());
         self.backend.vector(&values)
@@ -86,6 +106,9 @@ impl<'a, B: Backend> Loader<'a, B> {
         let descriptor =
             MatrixDescriptor { name: tensor.name.clone(), element_type: tensor.element_type, rows, columns, layout };
         let mut upload = self.backend.begin_matrix(&descriptor)?;
+        if !self.contents {
+            return self.backend.finish_matrix(upload);
+        }
         let source = &self.checkpoint.sources[tensor.source];
         let mut stream = source.stream(tensor.offset..tensor.offset + tensor.byte_length).await?;
         // A chunk may end inside a row: what is left over waits for the next one.

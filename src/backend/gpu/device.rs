@@ -15,16 +15,17 @@ use wgpu::util::DeviceExt;
 
 /// The first failure that the device reported on its own; later ones follow from it.
 type Failure = Arc<Mutex<Option<Error>>>;
-type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
+pub(super) type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 
-/// A buffer with a number: in a browser each clone of wgpu's own handle costs two calls into JavaScript.
+/// A buffer with a number: in a browser each clone of wgpu's own handle costs two calls into JavaScript. Beside it is its
+/// size in bytes, which in a rehearsal is that of the buffer that it stands for.
 #[derive(Clone)]
-pub struct Buffer(pub(super) Rc<(usize, wgpu::Buffer)>);
+pub struct Buffer(pub(super) Rc<(usize, wgpu::Buffer)>, u64);
 
 impl Buffer {
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.0.1.size()
+        self.1
     }
 }
 
@@ -71,7 +72,9 @@ pub(super) struct Device {
     pub(super) submission: Option<wgpu::SubmissionIndex>,
     pipelines: HashMap<(Kernel, Variant), Rc<wgpu::ComputePipeline>>,
     groups: HashMap<GroupKey, Rc<wgpu::BindGroup>>,
-    pool: Pool,
+    pub(super) pool: Pool,
+    /// What every buffer is while a rehearsal is under way.
+    stand_in: Option<Rc<(usize, wgpu::Buffer)>>,
     buffers_made: Cell<usize>,
     failure: Failure,
     pub name: String,
@@ -161,6 +164,7 @@ impl Device {
             pipelines: HashMap::new(),
             groups: HashMap::new(),
             pool: Pool::default(),
+            stand_in: None,
             buffers_made: Cell::new(0),
             failure,
             software,
@@ -188,7 +192,8 @@ impl Device {
     /// A buffer that stays: weights, the cache.
     ///
     /// # Errors
-    /// [`Error::OutOfDeviceMemory`] where it would exceed the binding limit.
+    /// [`Error::OutOfDeviceMemory`] where it would exceed the binding limit, or what the device has reported before. That
+    /// the device cannot allocate it is only reported later.
     pub fn storage(&self, bytes: u64, what: &str) -> Result<Buffer> {
         if bytes > self.binding_limit {
             return Err(Error::OutOfDeviceMemory(format!(
@@ -197,9 +202,13 @@ impl Device {
             )));
         }
         self.check()?;
+        let size = bytes.max(16).next_multiple_of(4);
+        if let Some(stand_in) = &self.stand_in {
+            return Ok(Buffer(stand_in.clone(), size));
+        }
         Ok(self.number(self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(what),
-            size: bytes.max(16).next_multiple_of(4),
+            size,
             usage: STORAGE | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::INDIRECT,
             mapped_at_creation: false,
         })))
@@ -207,7 +216,30 @@ impl Device {
 
     fn number(&self, buffer: wgpu::Buffer) -> Buffer {
         self.buffers_made.set(self.buffers_made.get() + 1);
-        Buffer(Rc::new((self.buffers_made.get(), buffer)))
+        let size = buffer.size();
+        Buffer(Rc::new((self.buffers_made.get(), buffer)), size)
+    }
+
+    /// From now on pipelines are made and nothing else: buffers are stand-ins, nothing is recorded or written.
+    ///
+    /// # Errors
+    /// As [`Device::storage`].
+    pub fn begin_rehearsal(&mut self) -> Result<()> {
+        self.stand_in = Some(self.storage(16, "the stand-in")?.0);
+        Ok(())
+    }
+
+    pub fn end_rehearsal(&mut self) {
+        self.stand_in = None;
+    }
+
+    pub fn rehearses(&self) -> bool {
+        self.stand_in.is_some()
+    }
+
+    /// How many pipelines there are.
+    pub fn pipelines(&self) -> usize {
+        self.pipelines.len()
     }
 
     /// A buffer for intermediate values, at least [values] words; its content is undefined. Sizes are rounded up to powers
@@ -229,12 +261,18 @@ impl Device {
 
     /// Writes words into a buffer. Commands that are recorded come before it, so they are submitted first.
     pub fn write(&mut self, buffer: &Buffer, word: u64, words: &[u32]) {
+        if self.rehearses() {
+            return;
+        }
         self.submit();
         self.queue.write_buffer(&buffer.0.1, word * 4, bytemuck::cast_slice(words));
     }
 
     /// A new storage buffer with this content.
     pub fn words(&self, words: &[u32]) -> Buffer {
+        if let Some(stand_in) = &self.stand_in {
+            return Buffer(stand_in.clone(), words.len() as u64 * 4);
+        }
         self.number(self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: None,
             contents: bytemuck::cast_slice(words),
@@ -302,7 +340,7 @@ impl Device {
         self.pipelines.entry((kernel, variant)).or_insert_with(create).clone()
     }
 
-    /// Records one kernel.
+    /// Records one kernel; in a rehearsal only its pipeline is made.
     ///
     /// # Errors
     /// [`Error::OutOfDeviceMemory`] where it would take more workgroups than WebGPU allows.
@@ -330,8 +368,11 @@ impl Device {
         if self.only.as_ref().is_some_and(|only| !format!("{kernel:?}").starts_with(only)) {
             return Ok(());
         }
-        self.counters.dispatches += 1;
         let pipeline = self.pipeline(kernel, variant);
+        if self.rehearses() {
+            return Ok(());
+        }
+        self.counters.dispatches += 1;
         let key = GroupKey {
             kernel,
             variant,
@@ -389,6 +430,9 @@ impl Device {
 
     /// Records a copy of `words` words.
     pub fn copy(&mut self, from: &Buffer, word: usize, to: &Buffer, words: usize) {
+        if self.rehearses() {
+            return;
+        }
         self.encoder().copy_buffer_to_buffer(&from.0.1, word as u64 * 4, &to.0.1, 0, words as u64 * 4);
     }
 }

@@ -1,7 +1,6 @@
 //! What benches ask of the backend: counts, single kernels, and the time that the device takes.
 
 use super::{GpuBackend, Matrix, matrix::Part};
-use crate::Result;
 
 /// What was recorded since the counters were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +39,11 @@ impl GpuBackend {
         self.device.software
     }
 
+    /// How many pipelines have been made.
+    pub fn pipelines(&self) -> usize {
+        self.device.pipelines()
+    }
+
     /// Gives the counters and sets them to zero.
     pub fn take_counters(&mut self) -> Counters {
         std::mem::take(&mut self.device.counters)
@@ -61,7 +65,7 @@ impl GpuBackend {
     /// # Errors
     /// What the device reported since the last check.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_timed(&mut self) -> Result<std::time::Duration> {
+    pub fn run_timed(&mut self) -> crate::Result<std::time::Duration> {
         self.device.run_timed()
     }
 }

@@ -13,6 +13,7 @@ mod neurons;
 mod planes;
 mod products;
 mod read_back;
+mod rehearsal;
 mod sampling;
 
 use super::{Backend, LatentAttention, MatrixDescriptor, Sampling, Tokens};
@@ -27,6 +28,7 @@ pub use feed_forward::SparseActivation;
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
+use rehearsal::SetAside;
 use sampling::Draws;
 pub use sampling::{Sampler, Token};
 
@@ -54,6 +56,8 @@ pub struct GpuBackend {
     draws: Draws,
     angles: Option<Angles>,
     counts: Vec<LayerCounts>,
+    /// There while a rehearsal is under way.
+    set_aside: Option<SetAside>,
 }
 
 impl GpuBackend {
@@ -73,6 +77,7 @@ impl GpuBackend {
             draws: Draws::default(),
             angles: None,
             counts: Vec::new(),
+            set_aside: None,
         })
     }
 
@@ -116,6 +121,15 @@ impl Backend for GpuBackend {
 
     fn name(&self) -> String {
         self.device.name.clone()
+    }
+
+    fn begin_rehearsal(&mut self) -> Result<bool> {
+        self.start_rehearsal()?;
+        Ok(true)
+    }
+
+    fn end_rehearsal(&mut self) {
+        self.stop_rehearsal();
     }
 
     fn begin_matrix(&mut self, descriptor: &MatrixDescriptor) -> Result<MatrixUpload> {
