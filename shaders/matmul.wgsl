@@ -3,8 +3,8 @@
 // W [rows, columns] is one part of a matrix that may be split by rows; with NEURONS it is neuron-major instead,
 // [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; with CACHE it is f16, and its rows are
 // entries of the latent cache from `first` on, each `stride` long in units of 4 values; y [tokens, width].
-// One invocation: four tokens, and one row; with NEURONS four rows. Dispatch (rows / 64, or rows / 256 with NEURONS, 1,
-// tokens / 4), rounded up.
+// One invocation: four tokens and four rows, so that what is loaded serves four times: where a processor plays a GPU, each
+// invocation's loads are made one by one. Dispatch (rows / 32, 1, tokens / 4), rounded up.
 #include weights
 #if CACHE
 @group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
@@ -32,22 +32,48 @@ fn store(token: u32, row: u32, value: f32) {
 #endif
 }
 
-@compute @workgroup_size(64)
+#if NEURONS
+#else
+/// The sums over 8 fours of columns, of four rows with one token. What lies past the last column is zero in the weights, and
+/// not read in x.
+fn dots(
+    w: ptr<function, array<vec4<f32>, 8>>, v: ptr<function, array<vec4<f32>, 8>>,
+    r: ptr<function, array<vec4<f32>, 8>>, s: ptr<function, array<vec4<f32>, 8>>, at: u32, count: u32,
+) -> vec4<f32> {
+    let last = at + count - 1u;
+    var h = x4(at);
+    var a = (*w)[0] * h;
+    var b = (*v)[0] * h;
+    var c = (*r)[0] * h;
+    var d = (*s)[0] * h;
+    for (var i = 1u; i < 8u; i++) {
+        h = x4(min(at + i, last));
+        a = fma((*w)[i], h, a);
+        b = fma((*v)[i], h, b);
+        c = fma((*r)[i], h, c);
+        d = fma((*s)[i], h, d);
+    }
+    return vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
+}
+#endif
+
+@compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = id.x * 4u;
+    if (row >= params.rows) {
+        return;
+    }
     let token = id.z * 4u;
     let steps = (params.columns + 3u) / 4u;
-    // Tokens past the end repeat the last one, and are not stored.
+    // Tokens and rows past the end repeat the last one, and are not stored.
     let tokens = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u));
     let start = (tokens + vec4<u32>(params.first)) * params.stride;
+    // Four rows of a token each.
     var a = vec4<f32>();
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
 #if NEURONS
-    let row = id.x * 4u;
-    if (row >= params.rows) {
-        return;
-    }
     for (var i = 0u; i < steps; i++) {
         let values = mat4x4<f32>(x4(start.x + i), x4(start.y + i), x4(start.z + i), x4(start.w + i));
         for (var j = 0u; j < 4u; j++) {
@@ -58,27 +84,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             d = fma(w, vec4<f32>(values[3][j]), d);
         }
     }
+#else
+    let last = params.rows - 1u;
+    for (var block = 0u; block < (params.columns + 31u) / 32u; block++) {
+        var w = weights32(row, block, params.columns);
+        var v = weights32(min(row + 1u, last), block, params.columns);
+        var r = weights32(min(row + 2u, last), block, params.columns);
+        var s = weights32(min(row + 3u, last), block, params.columns);
+        let i = 8u * block;
+        a += dots(&w, &v, &r, &s, start.x + i, steps - i);
+        b += dots(&w, &v, &r, &s, start.y + i, steps - i);
+        c += dots(&w, &v, &r, &s, start.z + i, steps - i);
+        d += dots(&w, &v, &r, &s, start.w + i, steps - i);
+    }
+#endif
     let sums = mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {
         for (var i = 0u; i < min(4u, params.rows - row); i++) {
             store(token + t, row + i, sums[t][i]);
         }
     }
-#else
-    let row = id.x;
-    if (row >= params.rows) {
-        return;
-    }
-    for (var i = 0u; i < steps; i++) {
-        let w = weights4(row, 4u * i, params.columns);
-        a = fma(w, x4(start.x + i), a);
-        b = fma(w, x4(start.y + i), b);
-        c = fma(w, x4(start.z + i), c);
-        d = fma(w, x4(start.w + i), d);
-    }
-    let sums = vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
-    for (var t = 0u; t < min(4u, params.tokens - token); t++) {
-        store(token + t, row, sums[t]);
-    }
-#endif
 }

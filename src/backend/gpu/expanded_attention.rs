@@ -79,7 +79,7 @@ impl GpuBackend {
                     (5, sums.buffer()),
                 ],
                 params: &words([heads, tokens, start, end, usize::from(end == length)]),
-                workgroups: [tokens.div_ceil(if tiled { 32 } else { 16 }), heads, 1],
+                workgroups: [tokens.div_ceil(32), heads, 1],
                 repeated: false,
             })?;
         }

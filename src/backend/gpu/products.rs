@@ -126,8 +126,7 @@ impl Kernel {
     pub(super) fn matmul_workgroups(self, rows: usize, tokens: usize) -> [usize; 3] {
         let (row_tile, token_tile) = match self {
             Self::Matmul { tiled: true, .. } => (64, 64),
-            Self::Matmul { of: Rows::Neurons, .. } => (256, 4),
-            _ => (64, 4),
+            _ => (32, 4),
         };
         [rows.div_ceil(row_tile), 1, tokens.div_ceil(token_tile)]
     }
