@@ -5,10 +5,11 @@
 //! Bounds. The reference computes in float32 on the very weights that the files decode to. With a cache of f32 what is left
 //! is the order of summation: some 1e-6 a product, a few dozen products deep; 2e-5, and a KL of 1e-8, hold with room. Both
 //! backends keep the cache as f16 unless told otherwise, which rounds every entry by up to 5e-4 of itself: logits are then
-//! off by up to 3e-3 (the bound is 5e-3), and the next-token distribution by a KL of 1e-7 on plm-tiny (1e-6). The oddly
-//! shaped models have random weights, whose scores are larger than trained ones: 1e-4. A KL of 1e-7 is an
-//! error of some 4e-4 of a token's log probability, of either sign, and the mean over hundreds of tokens has 2e-5 of it left:
-//! perplexity is held to 5e-5. Kernels themselves are held to their twins, with the same cache, in tests/kernels.rs.
+//! off by up to 3e-3 (the bound is 5e-3), and the next-token distribution by a KL of 1e-7 on plm-tiny (1e-6). Of its Q4_K_M
+//! file that rounding alone makes a KL of 1.1e-6 at one position, on the CPU as on GPUs (1e-5; with a cache of f32 it is 1e-12).
+//! The oddly shaped models have random weights, whose scores are larger than trained ones: 1e-4. A KL of 1e-7 is an error of
+//! some 4e-4 in a token's log probability, of either sign, of which the mean over hundreds of tokens has 2e-5 left: perplexity
+//! is held to 5e-5. Kernels themselves are held to their twins, with the same cache, in tests/kernels.rs.
 
 mod measures;
 
@@ -37,15 +38,16 @@ const KINDS: [&str; 5] = ["BF16", "F16", "Q8_0", "Q4_0", "Q4_K_M"];
 struct Bounds {
     /// Of logits, as vectors.
     relative_error: f64,
-    /// In nats, for trained weights and for random ones.
+    /// In nats, for trained weights, for those as Q4_K_M, and for random ones.
     kl: f64,
+    k_quants_kl: f64,
     random_kl: f64,
     /// Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way.
     tie: f32,
 }
 
-const F32_CACHE: Bounds = Bounds { relative_error: 2e-5, kl: 1e-8, random_kl: 1e-8, tie: 1e-3 };
-const F16_CACHE: Bounds = Bounds { relative_error: 5e-3, kl: 1e-6, random_kl: 1e-4, tie: 1e-2 };
+const F32_CACHE: Bounds = Bounds { relative_error: 2e-5, kl: 1e-8, k_quants_kl: 1e-8, random_kl: 1e-8, tie: 1e-3 };
+const F16_CACHE: Bounds = Bounds { relative_error: 5e-3, kl: 1e-6, k_quants_kl: 1e-5, random_kl: 1e-4, tie: 1e-2 };
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -112,7 +114,7 @@ fn check_logits<B: Backend>(
 }
 
 fn check_all_logits<B: Backend>(backend: impl Fn() -> B, bounds: Bounds) {
-    let Bounds { relative_error, kl, random_kl, .. } = bounds;
+    let Bounds { relative_error, kl, k_quants_kl, random_kl, .. } = bounds;
     for name in ["narrow", "one-head", "wide"] {
         let folder = root().join("tests/data/odd").join(name);
         let checkpoint = block_on(Checkpoint::open_folder(&Directory::new(&folder))).unwrap();
@@ -121,6 +123,7 @@ fn check_all_logits<B: Backend>(backend: impl Fn() -> B, bounds: Bounds) {
     }
     for kind in KINDS {
         let goldens = golden_logits(&root().join("www/models/plm-tiny/goldens.safetensors"), &format!("{kind}."));
+        let kl = if kind == "Q4_K_M" { k_quants_kl } else { kl };
         check_logits(backend(), &plm_tiny(kind), goldens, (relative_error, kl), &format!("plm-tiny {kind}"));
     }
 }
