@@ -7,7 +7,8 @@ export const options = {
   formats: { type: "string" },
   tokens: { type: "string" },
   decoded: { type: "string" },
+  window: { type: "string" },
 };
 
-export const run = async ({ adapter, formats, tokens, decoded }) =>
-  runBench("accuracy", environment(adapter), { formats, tokens, decoded });
+export const run = async ({ adapter, formats, tokens, decoded, window }) =>
+  runBench("accuracy", environment(adapter), { formats, tokens, decoded, window });
