@@ -2,7 +2,12 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 
-const suites = { peers: "./peers/peers.mjs", agreement: "./peers/agreement.mjs", gpu: "./gpu/gpu.mjs" };
+const suites = {
+  peers: "./peers/peers.mjs",
+  agreement: "./peers/agreement.mjs",
+  gpu: "./gpu/gpu.mjs",
+  accuracy: "./accuracy/accuracy.mjs",
+};
 
 const [name, ...args] = process.argv.slice(2);
 if (!Object.hasOwn(suites, name ?? "")) {

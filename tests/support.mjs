@@ -13,6 +13,7 @@ export const KINDS = {
   F16: { file: gguf("F16"), url: "/data/plm-tiny-F16.gguf" },
   Q8_0: { file: gguf("Q8_0"), url: "/data/plm-tiny-Q8_0.gguf" },
   Q4_0: { file: gguf("Q4_0"), url: "/data/plm-tiny-Q4_0.gguf" },
+  Q4_K_M: { file: gguf("Q4_K_M"), url: "/data/plm-tiny-Q4_K_M.gguf" },
 };
 
 const goldens = JSON.parse(readFileSync(path.join(model, "goldens.json"), "utf8"));
@@ -21,7 +22,7 @@ const goldens = JSON.parse(readFileSync(path.join(model, "goldens.json"), "utf8"
 export const conversations = (kind) => goldens[kind];
 
 /**
- * A quarter of a kind's conversations, for software GPUs, where all of them take minutes. Each kind takes another quarter,
+ * A fifth of a kind's conversations, for software GPUs, where all of them take minutes. Each kind takes another fifth,
  * so that together they are all; PLUME_FULL=1 takes every one of every kind.
  */
 export function share(kind) {

@@ -1,10 +1,10 @@
 // The GPU backend at PLM-1.8B's shapes, natively, on one Vulkan adapter: builds benches/gpu/main.rs, runs it and gives its rows.
 // With --first-light DIR, a checkout of an older commit, it also lets that commit and this one decode in turns.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { root, swiftShader, vulkanDriver } from "../../scripts/setup.mjs";
+import { root } from "../../scripts/setup.mjs";
+import { environment, runBench } from "../native.mjs";
 
 export const options = {
   adapter: { type: "string", default: "default" },
@@ -16,22 +16,6 @@ export const options = {
   suites: { type: "string" },
   "first-light": { type: "string" },
 };
-
-/** The environment in which Vulkan gives the adapter of this name. */
-function environment(adapter) {
-  const driver = { lavapipe: () => vulkanDriver("lvp"), swiftshader: () => swiftShader, default: () => undefined }[
-    adapter
-  ];
-  if (!driver) throw new Error(`--adapter is ${adapter}; expected lavapipe, swiftshader or default`);
-  const file = driver();
-  if (adapter !== "default" && !existsSync(file ?? ""))
-    throw new Error(`the Vulkan driver of ${adapter} is not installed`);
-  return {
-    ...process.env,
-    XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
-    ...(file && { VK_ICD_FILENAMES: file }),
-  };
-}
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -80,25 +64,11 @@ function firstLight(older, env, runs) {
 
 export async function run({ adapter, runs, quick, whole, formats, layers, vocabulary, suites, "first-light": older }) {
   const env = environment(adapter);
-  const folder = mkdtempSync(path.join(tmpdir(), "plume-bench-"));
-  const file = path.join(folder, "gpu.json");
-  const valued = { runs, formats, layers, vocabulary, suites };
-  const passed = Object.entries(valued).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
-  for (const [name, given] of Object.entries({ quick, whole })) if (given) passed.push(`--${name}`);
-  try {
-    execFileSync("cargo", ["bench", "--quiet", "--bench", "gpu", "--", "--json", file, ...passed], {
-      cwd: root,
-      env,
-      stdio: "inherit",
-    });
-    const result = JSON.parse(readFileSync(file, "utf8"));
-    if (older) {
-      const rows = firstLight(older, env, Number(runs ?? 3));
-      console.table(rows);
-      result.rows.push(...rows);
-    }
-    return result;
-  } finally {
-    rmSync(folder, { recursive: true });
+  const result = runBench("gpu", env, { runs, formats, layers, vocabulary, suites }, { quick, whole });
+  if (older) {
+    const rows = firstLight(older, env, Number(runs ?? 3));
+    console.table(rows);
+    result.rows.push(...rows);
   }
+  return result;
 }

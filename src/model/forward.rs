@@ -47,6 +47,37 @@ pub fn forward<B: Backend + ?Sized>(
     tokens: Tokens<'_, B>,
     position: usize,
 ) -> Result<B::Activation> {
+    let x = hidden_states(backend, config, weights, cache, tokens, position)?;
+    let last = backend.last_row(&x)?;
+    backend.norm_matmul(&last, &weights.norm, &weights.embed_tokens, config)
+}
+
+/// As [`forward`], but gives the logits that follow each of the tokens [tokens, vocab_size]: to measure a model on a text,
+/// not to write one.
+///
+/// # Errors
+/// What the backend's operations give.
+pub fn forward_all<B: Backend + ?Sized>(
+    backend: &mut B,
+    config: &Config,
+    weights: &Weights<B>,
+    cache: &mut B::Cache,
+    tokens: Tokens<'_, B>,
+    position: usize,
+) -> Result<B::Activation> {
+    let x = hidden_states(backend, config, weights, cache, tokens, position)?;
+    backend.norm_matmul(&x, &weights.norm, &weights.embed_tokens, config)
+}
+
+/// What the last layer leaves of each token [tokens, hidden], before the last norm.
+fn hidden_states<B: Backend + ?Sized>(
+    backend: &mut B,
+    config: &Config,
+    weights: &Weights<B>,
+    cache: &mut B::Cache,
+    tokens: Tokens<'_, B>,
+    position: usize,
+) -> Result<B::Activation> {
     let mut x = backend.embed(&weights.embed_tokens, tokens, position)?;
     for (index, layer) in weights.layers.iter().enumerate() {
         let q = backend.norm_matmul(&x, &layer.input_layernorm, &layer.q_proj, config)?;
@@ -65,6 +96,5 @@ pub fn forward<B: Backend + ?Sized>(
         let active = backend.norm_relu_squared(index, &x, &layer.post_attention_layernorm, &layer.up_proj, config)?;
         backend.sparse_matmul_add(&mut x, &layer.down_proj, &active)?;
     }
-    let last = backend.last_row(&x)?;
-    backend.norm_matmul(&last, &weights.norm, &weights.embed_tokens, config)
+    Ok(x)
 }

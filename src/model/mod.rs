@@ -4,4 +4,4 @@ mod config;
 mod forward;
 
 pub use config::Config;
-pub use forward::{LayerWeights, Weights, forward};
+pub use forward::{LayerWeights, Weights, forward, forward_all};

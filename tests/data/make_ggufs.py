@@ -1,9 +1,14 @@
 """Write plm-tiny as GGUF files, beside this script.
 
-Usage: make_ggufs.py [F16 Q8_0 Q4_0 ...]     (what gguf-py can quantise; needs gguf and numpy)
+Usage: make_ggufs.py [F16 Q8_0 Q4_0 Q4_K_M ...]     (needs gguf and numpy; for K-quants npm too)
+
+gguf-py quantises what it can. K-quants come from llama.cpp itself, out of the npm package that LLAMA names, so that a file
+has llama.cpp's own choice of a type for each tensor.
 """
 import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import gguf
@@ -11,6 +16,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "www/models/plm-tiny"
+LLAMA = "@node-llama-cpp/linux-x64@3.22.1"
+LLAMA_TYPES = {"Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18}
 GGUF_NAMES = {
     "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa",
     "self_attn.kv_a_layernorm": "attn_kv_a_norm", "self_attn.kv_b_proj": "attn_kv_b", "self_attn.o_proj": "attn_output",
@@ -83,6 +90,18 @@ def write_gguf(folder, path, kind):
     w.close()
 
 
+def write_k_quants(folder, path, kind):
+    """llama.cpp quantises the float32 file, which holds the bfloat16 weights exactly."""
+    with tempfile.TemporaryDirectory() as temporary:
+        subprocess.run(["npm", "pack", "--silent", LLAMA], cwd=temporary, check=True)
+        subprocess.run(["tar", "-xzf", *Path(temporary).glob("*.tgz")], cwd=temporary, check=True)
+        exact = Path(temporary) / "plm-tiny-F32.gguf"
+        write_gguf(folder, exact, "F32")
+        script = [sys.executable, folder / "training/llama_quantize.py", Path(temporary) / "package/bins/linux-x64"]
+        subprocess.run([*script, exact, path, str(LLAMA_TYPES[kind])], check=True)
+
+
 if __name__ == "__main__":
-    for kind in sys.argv[1:] or ("F16", "Q8_0", "Q4_0"):
-        write_gguf(FOLDER, HERE / f"plm-tiny-{kind}.gguf", kind)
+    for kind in sys.argv[1:] or ("F16", "Q8_0", "Q4_0", "Q4_K_M"):
+        write = write_k_quants if kind in LLAMA_TYPES else write_gguf
+        write(FOLDER, HERE / f"plm-tiny-{kind}.gguf", kind)
