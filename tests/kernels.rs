@@ -209,8 +209,8 @@ fn config() -> Config {
 /// left but rounding, if its terms cancel.
 fn shapes(element_type: ElementType) -> Vec<(usize, usize)> {
     match element_type.block_elements() {
-        1 => vec![(1, 1), (7, 5), (65, 33), (64, 64), (130, 102)],
-        32 => vec![(3, 32), (7, 32), (65, 96), (64, 64), (130, 160)],
+        1 => vec![(1, 1), (7, 5), (65, 33), (130, 102)],
+        32 => vec![(3, 32), (65, 96), (130, 160)],
         block => vec![(3, block), (67, block), (130, 2 * block)],
     }
 }
@@ -268,7 +268,7 @@ fn products_equal_the_cpus_whole_and_split() {
         [read(backend, &product), sum]
     }
     let mut gpus = gpus();
-    for (_, mut gpu) in wide_and_narrow() {
+    if let Some(mut gpu) = gpu() {
         gpu.limit_bindings(16 << 10);
         gpus.push(("split", gpu));
     }
@@ -329,39 +329,49 @@ fn the_sparse_feed_forward_equals_the_cpus_at_every_density() {
         backend.sparse_matmul_add(&mut residual, &down, &active).unwrap();
         (read(backend, &residual), block_on(backend.density()).unwrap())
     }
-    let mut gpus = wide_and_narrow();
+    let mut gpus = gpus();
     let mut random = Random(4);
     for element_type in ELEMENT_TYPES {
         let block = element_type.block_elements();
-        let neuron_counts = if block == 1 { vec![1, 63, 130, 1300] } else { vec![block, 5 * block] };
+        // More than the 1024 that go through workgroup memory at once, for one type.
+        let neuron_counts = match element_type {
+            ElementType::F32 => vec![1, 63, 130, 1300],
+            _ if block == 1 => vec![63, 130],
+            _ => vec![block, if block == 32 { 5 * block } else { 2 * block }],
+        };
         for neurons in neuron_counts {
             // Of many tokens, few active neurons take the sparse product and many the dense one.
             for (tokens, hidden, density) in
                 [(1, 3, 1.0), (1, 37, 0.1), (3, 70, 0.1), (2, 264, 0.0), (1, 64, 0.9), (2, 3, 1.0), (67, 70, 0.8)]
             {
-                if tokens > 2 && !KEPT.contains(&element_type) {
+                if tokens > 2 && !KEPT.contains(&element_type) || tokens > 5 && neurons > 1000 {
                     continue;
                 }
+                // One token's product, and what makes the lists after it, has several invocations for a long row.
+                let width = if tokens == 1 { 70 } else { 3 };
                 // With x > 0 the sign of a row decides whether its neuron is active, so that the density is known.
                 let mut active = 0;
                 let mut row = |_| {
                     let on = f64::from(random.signed() * 0.5 + 0.5) < density;
                     active += usize::from(on);
                     let sign = if on { 1.0 } else { -1.0 };
-                    random.values(3).into_iter().map(move |value| (value.abs() + 0.1) * sign)
+                    random.values(width).into_iter().map(move |value| (value.abs() + 0.1) * sign)
                 };
                 let up: Vec<f32> = (0..neurons).flat_map(&mut row).collect();
                 let case = Case {
-                    up: Weights::exact(&up, 3),
+                    up: Weights::exact(&up, width),
                     down: Weights::random(&mut random, element_type, hidden, neurons, Layout::NeuronMajor),
-                    x: random.values(tokens * 3).iter().map(|value| value.abs() + 0.1).collect(),
-                    norm: vec![0.5, 1.5, 1.0],
+                    x: random.values(tokens * width).iter().map(|value| value.abs() + 0.1).collect(),
+                    norm: random.values(width).iter().map(|value| value.abs() + 0.5).collect(),
                     residual: random.values(tokens * hidden),
                 };
                 let what = format!("{element_type}, {tokens} tokens, [{hidden}, {neurons}], {active} active");
                 let (expected, expected_density) = run(&mut CpuBackend::new(), &case);
                 assert_eq!(expected_density, [active as f32 / neurons as f32], "{what}");
                 for (how, gpu) in &mut gpus {
+                    if tokens > 1 && *how == "wide, subgroups" {
+                        continue; // Only one token's kernels have subgroup operations.
+                    }
                     let (found, density) = run(gpu, &case);
                     compare(&format!("{what}, {how}"), &found, &expected, PRODUCT_BOUND);
                     assert_eq!(density, expected_density, "{what}, {how}");
@@ -442,8 +452,9 @@ fn latent_attention_equals_the_cpus() {
             kv_lora_rank: rank,
             ..config()
         };
-        let types = [ElementType::F32, ElementType::F16, ElementType::Q8_0, ElementType::Q4_0];
-        for element_type in types.into_iter().filter(|kind| rank % kind.block_elements() == 0) {
+        // How weights are read depends on the type and not on the shape: one shape with all types shows it.
+        let types = if rank == 64 { &KEPT[..5] } else { &[ElementType::F16] };
+        for element_type in types.iter().copied() {
             for bounds in contexts {
                 // Long contexts take long on a software adapter, and what depends on the element type does not depend on
                 // the context; one type does, and of the longest one shape.
