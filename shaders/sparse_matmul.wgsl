@@ -3,7 +3,8 @@
 // are there (matvec.wgsl and compact.wgsl write them); y [tokens, columns].
 // One workgroup of COLUMN_LANES x DEPTH: four columns each, DEPTH neurons at a time. With PACKED the lists are first put
 // together in workgroup memory, 1024 neurons at a time, so that all invocations have the same work however the active
-// neurons lie; without (DEPTH is 1 then) they are walked as they are, and nobody waits for anybody.
+// neurons lie; where most neurons are active the lists are nearly even as they are, and are walked without that. Without
+// PACKED (DEPTH is 1 then) they always are, and nobody waits for anybody.
 // Dispatch (columns / (4 * COLUMN_LANES), 1, tokens), rounded up.
 #include weights
 @group(0) @binding(2) var<storage, read> list: array<vec2<u32>>;
@@ -58,7 +59,17 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         found_by_all = before + count;
     }
     let total = workgroupUniformLoad(&found_by_all);
-    for (var taken = 0u; taken < total; taken += ROOM) {
+    let most_are_active = 2u * total > params.tiles * 16u;
+    if (most_are_active && column < params.columns) {
+        for (var tile = first_tile + lane; tile < first_tile + params.tiles; tile += DEPTH) {
+            for (var i = 0u; i < counts[tile]; i++) {
+                let neuron = list[tile * 16u + i];
+                sum = fma(weights4(neuron.x, column, params.columns), vec4<f32>(bitcast<f32>(neuron.y)), sum);
+            }
+        }
+    }
+    let left = select(total, 0u, most_are_active);
+    for (var taken = 0u; taken < left; taken += ROOM) {
         var at = before;
         for (var tile = start; tile < end; tile++) {
             let first = (first_tile + tile) * 16u;
@@ -71,7 +82,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         }
         workgroupBarrier();
         if (column < params.columns) {
-            for (var k = lane; k < min(ROOM, total - taken); k += DEPTH) {
+            for (var k = lane; k < min(ROOM, left - taken); k += DEPTH) {
                 let neuron = packed[k];
                 sum = fma(weights4(neuron.x, column, params.columns), vec4<f32>(bitcast<f32>(neuron.y)), sum);
             }
