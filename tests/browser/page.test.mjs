@@ -76,6 +76,7 @@ test("a visitor loads the page, asks for a story, and reads it as it is written"
     lengths.add((await page.locator(".message.assistant").textContent()).length);
   assert.ok(lengths.size > 5, `the text grew in ${lengths.size} steps`);
   assert.equal(await replies(page).textContent(), golden);
+  await page.locator("#speed:not(:empty)").waitFor();
   assert.match(await page.locator("#speed").textContent(), /^\d+\.\d tokens\/s, first after \d+ ms$/);
   assert.match(await page.locator("#density").textContent(), /^\d+ % of neurons active$/);
   assert.match(await page.locator("#cache").textContent(), /^\d+ kB of cache$/);

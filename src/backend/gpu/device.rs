@@ -428,12 +428,13 @@ impl Device {
         })
     }
 
-    /// Records a copy of `words` words.
-    pub fn copy(&mut self, from: &Buffer, word: usize, to: &Buffer, words: usize) {
+    /// Records a copy of `words` words, between (buffer, first word).
+    pub fn copy(&mut self, (from, from_word): (&Buffer, usize), (to, to_word): (&Buffer, usize), words: usize) {
         if self.rehearses() {
             return;
         }
-        self.encoder().copy_buffer_to_buffer(&from.0.1, word as u64 * 4, &to.0.1, 0, words as u64 * 4);
+        let bytes = |words: usize| words as u64 * 4;
+        self.encoder().copy_buffer_to_buffer(&from.0.1, bytes(from_word), &to.0.1, bytes(to_word), bytes(words));
     }
 }
 

@@ -163,12 +163,25 @@ impl GpuBackend {
 
     /// The fraction of active neurons of each layer in the last forward pass.
     pub(super) async fn measured_density(&mut self) -> Result<Vec<f32>> {
-        let mut density = Vec::with_capacity(self.counts.len());
-        for layer in &self.counts {
-            let counts = self.device.read(layer.counts.buffer(), layer.lists).await?;
-            let active: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-            density.push(active as f32 / layer.neurons as f32);
+        if self.counts.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(density)
+        // Put together first: each read waits for the device.
+        let lists = self.counts.iter().map(|layer| layer.lists).sum();
+        let together = self.device.scratch(lists)?;
+        let mut first = 0;
+        for layer in &self.counts {
+            self.device.copy((layer.counts.buffer(), 0), (together.buffer(), first), layer.lists);
+            first += layer.lists;
+        }
+        let counts = self.device.read(together.buffer(), lists).await?;
+        let mut rest = counts.as_slice();
+        let density = self.counts.iter().map(|layer| {
+            let (own, others) = rest.split_at(layer.lists);
+            rest = others;
+            let active: u64 = own.iter().map(|count| u64::from(*count)).sum();
+            active as f32 / layer.neurons as f32
+        });
+        Ok(density.collect())
     }
 }

@@ -232,7 +232,7 @@ impl Backend for GpuBackend {
 
     fn last_row(&mut self, x: &Activation) -> Result<Activation> {
         let y = self.activation(1, x.width)?;
-        self.device.copy(x.values.buffer(), (x.tokens - 1) * x.width, y.values.buffer(), x.width);
+        self.device.copy((x.values.buffer(), (x.tokens - 1) * x.width), (y.values.buffer(), 0), x.width);
         Ok(y)
     }
 
