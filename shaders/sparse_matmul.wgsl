@@ -3,8 +3,8 @@
 // are there (matvec.wgsl and compact.wgsl write them); y [tokens, columns].
 // One workgroup of COLUMN_LANES x DEPTH: four columns each, DEPTH neurons at a time. With PACKED the lists are first put
 // together in workgroup memory, 1024 neurons at a time, so that all invocations have the same work however the active
-// neurons lie; where most neurons are active the lists are nearly even as they are, and are walked without that. Without
-// PACKED (DEPTH is 1 then) they always are, and nobody waits for anybody.
+// neurons lie; where most neurons are active the lists are nearly even as they are, and are walked without that,
+// DEPTH tiles at a time. Without PACKED (DEPTH is 1 then) they always are, and nobody waits for anybody.
 // Dispatch (columns / (4 * COLUMN_LANES), 1, tokens), rounded up.
 #include weights
 @group(0) @binding(2) var<storage, read> list: array<vec2<u32>>;

@@ -372,6 +372,8 @@ impl Device {
         if self.rehearses() {
             return Ok(());
         }
+        // Where only some kernels are recorded nobody has written the arguments.
+        let indirect = indirect.filter(|_| self.only.is_none());
         self.counters.dispatches += 1;
         let key = GroupKey {
             kernel,

@@ -23,9 +23,15 @@ impl GpuBackend {
         if tokens == 1 || !nope.is_multiple_of(4) || !v.is_multiple_of(4) || v > MOST_VALUE {
             return false;
         }
+        let block_bytes = (BLOCK * config.num_attention_heads * (nope + v)) as u64 * 4;
+        if block_bytes > self.device.binding_limit {
+            return false;
+        }
         if let Some(chosen) = self.expanded {
             return chosen;
         }
+        // In 64 bits: usize has 32 in a page, and a long context needs more.
+        let [tokens, position, rank, nope, rope, v] = [tokens, position, rank, nope, rope, v].map(|value| value as u64);
         let pairs = tokens * position + tokens * (tokens + 1) / 2;
         let absorbed = tokens * (nope + v) * rank + pairs * (2 * rank + rope);
         let expanded = (position + tokens) * (nope + v) * rank + pairs * (nope + rope + v);

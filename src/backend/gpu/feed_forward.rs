@@ -51,6 +51,11 @@ impl GpuBackend {
         check("norm_relu_squared: bytes of norm", norm.size() as usize, norm_bytes(x.width))?;
         let (tokens, neurons) = (x.tokens, up.rows);
         let tiles = neurons.div_ceil(TILE);
+        // Before anything is taken from the pool, and the last first: each layer then gets its own buffer again, which kept
+        // bind groups name.
+        while self.counts.len() > layer {
+            self.counts.pop();
+        }
         let list = self.device.scratch(tokens * tiles * TILE * 2)?;
         let counts = Rc::new(self.device.scratch(tokens * tiles)?);
         // The lists of one token are made where the products are, if the matrix is whole.
@@ -81,7 +86,6 @@ impl GpuBackend {
             })?;
             (tokens > 1).then_some(product)
         };
-        self.counts.truncate(layer);
         self.counts.push(LayerCounts { counts: counts.clone(), lists: tokens * tiles, neurons: tokens * neurons });
         Ok(SparseActivation { tokens, neurons, list, counts, dense })
     }

@@ -1,6 +1,6 @@
 //! The WebGPU backend: one code path for browsers, Node and native Vulkan, within WebGPU's default limits.
-//! This file has what the forward pass calls; `products.rs`, `attention.rs`, `feed_forward.rs` and
-//! `sampling.rs` choose the kernels.
+//! This file has what the forward pass calls; `products.rs`, `attention.rs`,
+//! `expanded_attention.rs`, `feed_forward.rs` and `sampling.rs` choose the kernels.
 
 mod attention;
 mod device;
