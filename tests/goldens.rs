@@ -11,6 +11,8 @@
 //! some 4e-4 in a token's log probability, of either sign, of which the mean over hundreds of tokens has 2e-5 left: perplexity
 //! is held to 5e-5. Kernels themselves are held to their twins, with the same cache, in tests/kernels.rs.
 
+#[cfg(feature = "gpu")]
+mod adapter;
 mod measures;
 
 use measures::{Perplexity, divergence, relative_error};
@@ -276,20 +278,7 @@ fn cpu_greedy_replies_equal_the_reference() {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
-    use plume::backend::gpu::GpuBackend;
-
-    /// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
-    fn gpu() -> Option<GpuBackend> {
-        match block_on(GpuBackend::new()) {
-            Ok(backend) => Some(backend),
-            Err(error) => {
-                let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
-                assert!(!required, "a Vulkan adapter is required here: {error}");
-                println!("skipped: {error}");
-                None
-            }
-        }
-    }
+    use crate::adapter::gpu;
 
     #[test]
     fn gpu_logits_equal_the_reference() {
@@ -308,7 +297,6 @@ mod gpu {
     fn gpu_greedy_replies_equal_the_reference() {
         for kind in KINDS {
             let Some(backend) = gpu() else { return };
-            println!("{}", backend.name());
             check_greedy(backend, kind, share(kind), F16_CACHE);
         }
     }

@@ -10,6 +10,9 @@
 
 #![cfg(feature = "gpu")]
 
+mod adapter;
+
+use adapter::gpu;
 use half::{bf16, f16};
 use plume::{
     Result,
@@ -49,22 +52,6 @@ const KEPT: [ElementType; 7] = [
     ElementType::Q4K,
     ElementType::Q6K,
 ];
-
-/// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
-fn gpu() -> Option<GpuBackend> {
-    match block_on(GpuBackend::new()) {
-        Ok(backend) => {
-            println!("{}", backend.name());
-            Some(backend)
-        }
-        Err(error) => {
-            let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
-            assert!(!required, "a Vulkan adapter is required here: {error}");
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
 
 /// The adapter with each way to choose its kernels: for a GPU, with subgroup operations if it has them and without, and for
 /// a processor that plays a GPU.

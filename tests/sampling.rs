@@ -7,6 +7,9 @@
 //! are rounded to 2^-31 of the likeliest token's, so a token at which top-p cuts within 5e-5 of the mass may be kept or not;
 //! at min-p's cut it is the rounding of two f32 operations.
 
+#[cfg(feature = "gpu")]
+mod adapter;
+
 use plume::backend::{Backend, Layout, MatrixDescriptor, Sampling, Tokens, cpu::CpuBackend, noise};
 use plume::weights::ElementType;
 use pollster::block_on;
@@ -173,23 +176,8 @@ fn the_cpu_draws_the_best_of_those_kept() {
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
+    use crate::adapter::gpu;
     use plume::backend::gpu::GpuBackend;
-
-    /// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
-    fn gpu() -> Option<GpuBackend> {
-        match block_on(GpuBackend::new()) {
-            Ok(backend) => {
-                println!("{}", backend.name());
-                Some(backend)
-            }
-            Err(error) => {
-                let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
-                assert!(!required, "a Vulkan adapter is required here: {error}");
-                println!("skipped: {error}");
-                None
-            }
-        }
-    }
 
     #[test]
     fn the_gpu_draws_what_the_cpu_draws() {

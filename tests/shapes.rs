@@ -6,12 +6,17 @@
 
 #![cfg(feature = "gpu")]
 
+mod adapter;
+#[expect(dead_code, reason = "other tests use all of it")]
+mod measures;
 #[path = "../benches/gpu/random_model.rs"]
 #[expect(dead_code, reason = "the bench uses all of it")]
 mod random_model;
 
+use adapter::gpu;
+use measures::relative_error;
 use plume::{
-    backend::{Backend, Layout, MatrixDescriptor, Tokens, cpu::CpuBackend, gpu::GpuBackend},
+    backend::{Backend, Layout, MatrixDescriptor, Tokens, cpu::CpuBackend},
     model::forward,
     weights::ElementType,
 };
@@ -20,30 +25,6 @@ use random_model::{LEAD, Mix, Random, RandomModel, Row, constant_block, plm_1_8b
 
 const LAYER_BOUND: f64 = 1e-4;
 const PRODUCT_BOUND: f64 = 5e-6;
-
-/// The adapter, or `None` with a printed reason; where a GPU is required its absence is a failure.
-fn gpu() -> Option<GpuBackend> {
-    match block_on(GpuBackend::new()) {
-        Ok(backend) => {
-            println!("{}", backend.name());
-            Some(backend)
-        }
-        Err(error) => {
-            let required = ["CI", "PLUME_REQUIRE_GPU"].iter().any(|name| std::env::var_os(name).is_some());
-            assert!(!required, "a Vulkan adapter is required here: {error}");
-            println!("skipped: {error}");
-            None
-        }
-    }
-}
-
-/// ||found - expected|| / ||expected||.
-fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
-    let error = length(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    error / length(&mut expected.iter().map(|value| f64::from(*value)))
-}
 
 #[test]
 fn a_layer_equals_the_cpus() {

@@ -2,6 +2,7 @@
 
 /// |found - expected| / |expected|, of vectors.
 pub fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(a - b)));
     difference / norm(&mut expected.iter().map(|b| f64::from(*b)))
