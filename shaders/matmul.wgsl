@@ -1,8 +1,8 @@
 // y[t, first_row + r] = sum_i W[r, i] x[t, i] for many tokens, added to y with ADD; without workgroup memory or barriers, for
 // processors that play a GPU. matmul_tiled.wgsl computes the same for GPUs.
-// W [rows, columns] is one part of a matrix that may be split by rows; with NEURONS it is neuron-major instead,
-// [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; with CACHE it is f16, and its rows are
-// entries of the latent cache from `first` on, each `stride` long in units of 4 values; y [tokens, width].
+// W [rows, columns] is one part of a matrix that may be split by rows; x [tokens, columns rounded up to 4], zeros in the
+// padding; with CACHE it is f16, and its rows are entries of the latent cache from `first` on, each `stride` long in units of 4
+// values; y [tokens, width].
 // One invocation: four tokens and four rows, so that what is loaded serves four times: where a processor plays a GPU, each
 // invocation's loads are made one by one. Dispatch (rows / 32, 1, tokens / 4), rounded up.
 #include weights
@@ -32,8 +32,6 @@ fn store(token: u32, row: u32, value: f32) {
 #endif
 }
 
-#if NEURONS
-#else
 /// The sums over 8 fours of columns, of four rows with one token. What lies past the last column is zero in the weights, and
 /// not read in x.
 fn dots(
@@ -41,21 +39,21 @@ fn dots(
     r: ptr<function, array<vec4<f32>, 8>>, s: ptr<function, array<vec4<f32>, 8>>, at: u32, count: u32,
 ) -> vec4<f32> {
     let last = at + count - 1u;
-    var h = x4(at);
-    var a = (*w)[0] * h;
-    var b = (*v)[0] * h;
-    var c = (*r)[0] * h;
-    var d = (*s)[0] * h;
-    for (var i = 1u; i < 8u; i++) {
-        h = x4(min(at + i, last));
-        a = fma((*w)[i], h, a);
-        b = fma((*v)[i], h, b);
-        c = fma((*r)[i], h, c);
-        d = fma((*s)[i], h, d);
+    var a = vec4<f32>();
+    var b = vec4<f32>();
+    var c = vec4<f32>();
+    var d = vec4<f32>();
+#repeat i 8
+    {
+        let h = x4(min(at + $i, last));
+        a = fma((*w)[$i], h, a);
+        b = fma((*v)[$i], h, b);
+        c = fma((*r)[$i], h, c);
+        d = fma((*s)[$i], h, d);
     }
+#end
     return vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
 }
-#endif
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -73,18 +71,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
-#if NEURONS
-    for (var i = 0u; i < steps; i++) {
-        let values = mat4x4<f32>(x4(start.x + i), x4(start.y + i), x4(start.z + i), x4(start.w + i));
-        for (var j = 0u; j < 4u; j++) {
-            let w = weights4(min(4u * i + j, params.columns - 1u), row, params.rows);
-            a = fma(w, vec4<f32>(values[0][j]), a);
-            b = fma(w, vec4<f32>(values[1][j]), b);
-            c = fma(w, vec4<f32>(values[2][j]), c);
-            d = fma(w, vec4<f32>(values[3][j]), d);
-        }
-    }
-#else
     let last = params.rows - 1u;
     for (var block = 0u; block < (params.columns + 31u) / 32u; block++) {
         var w = weights32(row, block, params.columns);
@@ -97,7 +83,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         c += dots(&w, &v, &r, &s, start.z + i, steps - i);
         d += dots(&w, &v, &r, &s, start.w + i, steps - i);
     }
-#endif
     let sums = mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {
         for (var i = 0u; i < min(4u, params.rows - row); i++) {

@@ -52,20 +52,22 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     for (var block = lane; block < blocks; block += LANES) {
         var h: array<vec4<f32>, 8>;
         var sum = vec4<f32>();
-        for (var i = 0u; i < 8u; i++) {
-            var value = x[block * 8u + i];
-            let column = block * 32u + i * 4u;
+#repeat i 8
+        {
+            var value = x[block * 8u + $i];
+            let column = block * 32u + $i * 4u;
             if (column + 4u > params.columns) {
                 // What lies past the columns is not ours.
                 value = select(vec4<f32>(), value, vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.columns));
             }
 #if NORM
             square += dot(value, value);
-            value *= norm[block * 8u + i];
+            value *= norm[block * 8u + $i];
 #endif
             sum += value;
-            h[i] = value;
+            h[$i] = value;
         }
+#end
         let total = dot(sum, vec4<f32>(1.0));
         sums.x += dot32(min(row, last), block, params.columns, &h, total);
         sums.y += dot32(min(row + 1u, last), block, params.columns, &h, total);

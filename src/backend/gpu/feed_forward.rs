@@ -1,5 +1,5 @@
 //! The feed-forward layer: the up projection gives lists of the active neurons, the down projection reads only their rows.
-//! For many tokens at once all rows are read where many neurons are active, since one row then serves several tokens.
+//! For many tokens at once a GPU reads all rows where many neurons are active, since one row then serves several tokens.
 
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
@@ -15,8 +15,8 @@ use std::rc::Rc;
 const TILE: usize = MATVEC_ROWS;
 
 /// The largest fraction of active neurons at which many tokens take the sparse product. It reads a row for each token and
-/// each active neuron, the dense one each row once for several tokens. Where a processor plays the GPU both take the same time
-/// at 0.19.
+/// each active neuron, the dense one each row once for several tokens. Where a processor plays the GPU the sparse one is the
+/// faster at any fraction.
 const MOST_SPARSE: f64 = 0.2;
 
 /// For each token lists of non-zero neurons, one for each tile of 16, as matvec.wgsl writes them.
@@ -25,7 +25,7 @@ pub struct SparseActivation {
     neurons: usize,
     list: Scratch,
     counts: Rc<Scratch>,
-    /// relu(x)^2 with its zeros, for many tokens.
+    /// relu(x)^2 with its zeros, for many tokens on a GPU.
     dense: Option<Activation>,
 }
 
@@ -84,7 +84,7 @@ impl GpuBackend {
                 workgroups: [tiles.div_ceil(64), 1, tokens],
                 repeated: false,
             })?;
-            (tokens > 1).then_some(product)
+            (tokens > 1 && !self.narrow).then_some(product)
         };
         self.counts.push(LayerCounts { counts: counts.clone(), lists: tokens * tiles, neurons: tokens * neurons });
         Ok(SparseActivation { tokens, neurons, list, counts, dense })
@@ -100,20 +100,24 @@ impl GpuBackend {
         check("sparse_matmul_add: width", residual.width, down.rows)?;
         check("sparse_matmul_add: neurons", active.neurons, down.columns)?;
         check("sparse_matmul_add: tokens", active.tokens, residual.tokens)?;
-        // 32 bytes of a neuron's row at a time, the least that a GPU reads.
-        let column_lanes = match down.variant {
-            Variant::NeuronsQ4_0 | Variant::NeuronsQ4K | Variant::NeuronsQ6K => 16,
-            _ => 8,
+        let (kernel, columns) = if self.narrow {
+            (Kernel::SparseMatmul, 256)
+        } else {
+            // 32 bytes of a neuron's row at a time, the least that a GPU reads.
+            let column_lanes = match down.variant {
+                Variant::NeuronsQ4_0 | Variant::NeuronsQ4K | Variant::NeuronsQ6K => 16,
+                _ => 8,
+            };
+            (Kernel::SparseMatmulPacked { column_lanes, depth: 256 / column_lanes }, 4 * column_lanes as usize)
         };
-        let depth = if self.narrow { 1 } else { 256 / column_lanes };
         let mut buffers = down.parts[0].bindings();
         buffers.extend([(2, active.list.buffer()), (3, active.counts.buffer()), (4, residual.values.buffer())]);
         let sparse = Dispatch {
-            kernel: Kernel::SparseMatmul { column_lanes, depth },
+            kernel,
             variant: down.variant,
             buffers: &buffers,
             params: &words([down.rows, active.neurons.div_ceil(TILE)]),
-            workgroups: [down.rows.div_ceil(4 * column_lanes as usize), 1, active.tokens],
+            workgroups: [down.rows.div_ceil(columns), 1, active.tokens],
             repeated: active.tokens == 1,
         };
         // The dense product takes its rows by fours of neurons; no model that was trained has another number.
@@ -133,7 +137,7 @@ impl GpuBackend {
         dense: &Activation,
     ) -> Result<()> {
         let (tokens, neurons) = (active.tokens, active.neurons);
-        let kernel = Kernel::Matmul { tiled: !self.narrow, of: Rows::Neurons, add: true };
+        let kernel = Kernel::Matmul { tiled: true, of: Rows::Neurons, add: true };
         let mut buffers = down.parts[0].bindings();
         buffers.extend([(2, dense.values.buffer()), (3, residual.values.buffer())]);
         let dense = Dispatch {

@@ -1,5 +1,6 @@
 //! The kernels' WGSL, and what stands in it besides WGSL: a line `#include weights` is replaced by the reader of one weight
-//! layout, lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME, and what
+//! layout, lines between `#if NAME` and `#endif` (or `#else`) are kept where the kernel was asked for with NAME, lines between
+//! `#repeat i N` and `#end` are written N times with 0u, 1u, ... for `$i`, since not every compiler unrolls loops, and what
 //! [`Kernel::constants`] gives is declared ahead of everything.
 
 /// One shader of `shaders/`, with what chooses its marked lines and its constants.
@@ -39,8 +40,10 @@ pub(super) enum Kernel {
     },
     Compact,
     Choose,
-    /// `depth` is 1 where workgroups are to be narrow.
-    SparseMatmul {
+    /// For processors that play a GPU.
+    SparseMatmul,
+    /// For GPUs.
+    SparseMatmulPacked {
         column_lanes: u32,
         depth: u32,
     },
@@ -146,6 +149,14 @@ impl Variant {
             Self::NeuronsQ6K => shader!("neurons_q6_k"),
         }
     }
+
+    fn has(self, option: &str) -> bool {
+        match option {
+            "SCALED" => matches!(self, Self::NeuronsQ8_0 | Self::NeuronsQ4_0 | Self::NeuronsQ4K | Self::NeuronsQ6K),
+            "BLOCKS_OF_256" => matches!(self, Self::NeuronsQ4K | Self::NeuronsQ6K),
+            _ => false,
+        }
+    }
 }
 
 impl Kernel {
@@ -163,7 +174,8 @@ impl Kernel {
             Self::ExpandValue { .. } => shader!("expand_value"),
             Self::Compact => shader!("compact"),
             Self::Choose => shader!("choose"),
-            Self::SparseMatmul { .. } => shader!("sparse_matmul"),
+            Self::SparseMatmul => shader!("sparse_matmul"),
+            Self::SparseMatmulPacked { .. } => shader!("sparse_matmul_packed"),
             Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
             Self::SampleMerge { .. } => shader!("sample_merge"),
         }
@@ -185,7 +197,6 @@ impl Kernel {
             (Self::AppendAndAbsorb { expanded, .. }, "EXPANDED") => expanded,
             (Self::LatentAttention(shape), "STAGED") => shape.staged,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
-            (Self::SparseMatmul { depth, .. }, "PACKED") => depth > 1,
             (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
             (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
             (Self::SampleMerge { penalised, .. }, "PENALTY") => penalised,
@@ -205,11 +216,16 @@ impl Kernel {
                 vec![("QUADS", quads), ("TILE", tile), ("WIDTH", width), ("LATENT", latent), ("ENTRY", entry)]
             }
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
-            Self::SparseMatmul { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
+            Self::SparseMatmulPacked { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
             Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
                 vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
             }
-            Self::Embed | Self::RmsNorm { .. } | Self::Matmul { .. } | Self::Compact | Self::Choose => Vec::new(),
+            Self::Embed
+            | Self::RmsNorm { .. }
+            | Self::Matmul { .. }
+            | Self::Compact
+            | Self::Choose
+            | Self::SparseMatmul => Vec::new(),
         }
     }
 
@@ -219,20 +235,32 @@ impl Kernel {
         let enable = if cfg!(target_arch = "wasm32") && self.has("SUBGROUPS") { "enable subgroups;\n" } else { "" };
         let mut source = enable.to_owned();
         source.extend(self.constants().iter().map(|(name, value)| format!("const {name} = {value}u;\n")));
+        let text = self.template().replace("#include weights\n", variant.reader());
         // One entry for each `#if` that is open: whether its lines are kept.
         let mut kept: Vec<bool> = Vec::new();
-        for line in self.template().lines() {
+        // One entry for each `#repeat` that is open: its variable, how often, and the lines so far.
+        let mut repeated: Vec<(&str, usize, String)> = Vec::new();
+        for line in text.lines() {
             if let Some(option) = line.strip_prefix("#if ") {
-                kept.push(self.has(option));
+                kept.push(self.has(option) || variant.has(option));
             } else if line == "#else" {
                 if let Some(kept) = kept.last_mut() {
                     *kept = !*kept;
                 }
             } else if line == "#endif" {
                 kept.pop();
-            } else if kept.iter().all(|kept| *kept) {
-                source += if line == "#include weights" { variant.reader() } else { line };
-                source.push('\n');
+            } else if kept.contains(&false) {
+                continue;
+            } else if let Some((name, count)) = line.strip_prefix("#repeat ").and_then(|rest| rest.split_once(' ')) {
+                repeated.push((name, count.parse().expect("a number of repetitions"), String::new()));
+            } else if line == "#end" {
+                let (name, count, lines) = repeated.pop().expect("lines that are repeated");
+                let to = repeated.last_mut().map_or(&mut source, |(_, _, outer)| outer);
+                to.extend((0..count).map(|i| lines.replace(&format!("${name}"), &format!("{i}u"))));
+            } else {
+                let to = repeated.last_mut().map_or(&mut source, |(_, _, lines)| lines);
+                to.push_str(line);
+                to.push('\n');
             }
         }
         source
@@ -256,5 +284,15 @@ mod tests {
         assert!(!plain.contains("squares") && fused.contains("squares") && relu.contains("squares"));
         assert!(fused.contains("+= sums[i]") && !plain.contains("+= sums[i]") && !relu.contains("] = sums[i]"));
         assert!(relu.contains("counts[tile] = ") && !fused.contains("counts[tile] = "));
+    }
+
+    #[test]
+    fn repeated_lines_are_written_with_their_number() {
+        let source = Kernel::SparseMatmul.source(Variant::NeuronsQ8_0);
+        assert!(!source.contains('#') && !source.contains('$'));
+        for i in 0..8 {
+            assert!(source.contains(&format!("products[{i}u] = fma(")));
+        }
+        assert!(Kernel::SparseMatmul.source(Variant::F16).contains("weights4(row, column + 4u * 7u, columns)"));
     }
 }
