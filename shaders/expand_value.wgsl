@@ -1,4 +1,4 @@
-// o[t, h, j] = sum_r Wv[h, j, r] z[t, h, r], with z put together from the parts that latent_attention.wgsl made:
+// o[t, h, j] = sum_r Wv[h, j, r] z[t, h, r], with z put together from the parts that latent attention made:
 // z = sum_p exp(m_p - m) z_p / sum_p exp(m_p - m) l_p, m = max_p m_p, over the parts that the context reaches into.
 // Wv[h, j] is row h (nope + v) + nope + j of kv_b [heads (nope + v), rank]. z_p [tokens, heads, parts, LATENT], in units of 4
 // values; sums [tokens, heads, parts], (m, l); o [tokens, heads, v].

@@ -1,12 +1,13 @@
-// One part of the context of one token, for up to 4 x QUADS heads: m = max_s score_s, l = sum_s exp(score_s - m) and
+// One part of the context of one token, for up to 4 x QUADS heads, on GPUs; latent_attention_scores.wgsl and
+// latent_attention_values.wgsl compute the same for processors that play a GPU. m = max_s score_s, l = sum_s exp(score_s - m) and
 // z = sum_s exp(score_s - m) c_s, over entries s of the part with s <= position + t; expand_value.wgsl puts parts together.
 // score_s = latent_query . entry_s, which append_and_absorb.wgsl has scaled.
 // latent_query [tokens, heads, ENTRY]; cache [capacity, ENTRY] of one layer, f16, its first LATENT the latent c; widths in
 // units of 4 values. z [tokens, heads, parts, LATENT]; sums [tokens, heads, parts], (m, l).
 // One workgroup of WIDTH: one part, TILE entries at a time with an online softmax. Heads go in fours, so that an entry that
 // was read serves four of them: a score item is (four heads, entry), a value item (four heads, four latent values).
-// With STAGED, entries go through workgroup memory on their way to the scores, since neighbouring invocations want
-// neighbouring entries, which lie far apart. Dispatch (parts, heads / (4 * QUADS), tokens), rounded up.
+// Entries go through workgroup memory on their way to the scores, since neighbouring invocations want neighbouring entries,
+// which lie far apart. WIDTH is QUADS * TILE, a score item each. Dispatch (parts, heads / (4 * QUADS), tokens), rounded up.
 @group(0) @binding(0) var<uniform> state: State;
 @group(0) @binding(1) var<storage, read> latent_query: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> cache: array<vec2<u32>>;
@@ -24,11 +25,9 @@ var<workgroup> scores: array<vec4<f32>, QUADS * TILE>;
 var<workgroup> near: array<vec4<f32>, QUADS * 8u>;
 /// The largest score before this tile.
 var<workgroup> running: array<vec4<f32>, QUADS>;
-#if STAGED
 const CHUNK = 16u;
 /// [TILE, CHUNK], one apart so that a column's words lie in different banks.
 var<workgroup> staged: array<vec2<u32>, TILE * (CHUNK + 1u)>;
-#endif
 
 fn unpacked(words: vec2<u32>) -> vec4<f32> {
     return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));
@@ -58,49 +57,29 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     }
     for (var tile = start; tile < end; tile += TILE) {
         let count = min(TILE, end - tile);
-#if STAGED
-        {
-            let item = index; // WIDTH is QUADS * TILE then: barriers may not stand in a loop that not all go through alike.
-#else
-        for (var item = index; item < QUADS * TILE; item += WIDTH) {
-#endif
-            let head = first_head + item / TILE * 4u;
-            let entry = item % TILE;
-            let row = group.z * params.heads;
-            let query = (vec4<u32>(row) + min(vec4<u32>(head, head + 1u, head + 2u, head + 3u), vec4<u32>(last_head))) * ENTRY;
-            var score = vec4<f32>();
-#if STAGED
-            for (var chunk = 0u; chunk < ENTRY; chunk += CHUNK) {
-                for (var i = index; i < TILE * CHUNK; i += WIDTH) {
-                    if (i / CHUNK < count && chunk + i % CHUNK < ENTRY) {
-                        staged[i / CHUNK * (CHUNK + 1u) + i % CHUNK] = cache[(tile + i / CHUNK) * ENTRY + chunk + i % CHUNK];
-                    }
-                }
-                workgroupBarrier();
-                for (var i = 0u; i < min(CHUNK, ENTRY - chunk); i++) {
-                    let value = unpacked(staged[entry * (CHUNK + 1u) + i]);
-                    let at = query + chunk + i;
-                    score += vec4<f32>(
-                        dot(latent_query[at.x], value), dot(latent_query[at.y], value),
-                        dot(latent_query[at.z], value), dot(latent_query[at.w], value),
-                    );
-                }
-                workgroupBarrier();
-            }
-#else
-            if (entry < count) {
-                for (var i = 0u; i < ENTRY; i++) {
-                    let value = unpacked(cache[(tile + entry) * ENTRY + i]);
-                    let at = query + i;
-                    score += vec4<f32>(
-                        dot(latent_query[at.x], value), dot(latent_query[at.y], value),
-                        dot(latent_query[at.z], value), dot(latent_query[at.w], value),
-                    );
+        let head = first_head + index / TILE * 4u;
+        let entry = index % TILE;
+        let row = group.z * params.heads;
+        let query = (vec4<u32>(row) + min(vec4<u32>(head, head + 1u, head + 2u, head + 3u), vec4<u32>(last_head))) * ENTRY;
+        var score = vec4<f32>();
+        for (var chunk = 0u; chunk < ENTRY; chunk += CHUNK) {
+            for (var i = index; i < TILE * CHUNK; i += WIDTH) {
+                if (i / CHUNK < count && chunk + i % CHUNK < ENTRY) {
+                    staged[i / CHUNK * (CHUNK + 1u) + i % CHUNK] = cache[(tile + i / CHUNK) * ENTRY + chunk + i % CHUNK];
                 }
             }
-#endif
-            scores[item] = select(LEAST, score, entry < count);
+            workgroupBarrier();
+            for (var i = 0u; i < min(CHUNK, ENTRY - chunk); i++) {
+                let value = unpacked(staged[entry * (CHUNK + 1u) + i]);
+                let at = query + chunk + i;
+                score += vec4<f32>(
+                    dot(latent_query[at.x], value), dot(latent_query[at.y], value),
+                    dot(latent_query[at.z], value), dot(latent_query[at.w], value),
+                );
+            }
+            workgroupBarrier();
         }
+        scores[index] = select(LEAST, score, entry < count);
         workgroupBarrier();
         for (var item = index; item < QUADS * 8u; item += WIDTH) {
             var value = LEAST;

@@ -4,17 +4,21 @@
 
 use super::{
     Activation, Dispatch, GpuBackend, check,
-    device::Buffer,
+    device::{Buffer, Scratch},
     kernels::{AttentionShape, Kernel, Variant},
     words,
 };
 use crate::{Error, Result, backend::LatentAttention, model::Config};
 
-/// Cache entries that one workgroup of latent_attention.wgsl takes when there is but one token: more, and a long context has
-/// too few workgroups; fewer, and putting the parts together costs more than it gains.
-const PART_LENGTH: usize = 128;
-/// Parts of the longest context. Each costs expand_value.wgsl a read of a latent for each head.
-const MOST_PARTS: usize = 32;
+/// Cache entries that a part of the context has when there is but one token, and parts of the longest context. Shorter parts
+/// cost more to put together, since expand_value.wgsl reads a latent of each for each head; longer ones leave a long context
+/// with too few workgroups.
+const PARTS: (usize, usize) = (128, 32);
+const NARROW_PARTS: (usize, usize) = (512, 8);
+/// Rows, and entries, that the narrow form takes together.
+const EIGHT: usize = 8;
+/// Weights of entries that the narrow form keeps at once.
+const MOST_WEIGHTS: usize = 1 << 22;
 /// The widest latent that fits in the workgroup memory of expand_value.wgsl.
 const MOST_RANK: usize = 2048;
 
@@ -22,6 +26,17 @@ const MOST_RANK: usize = 2048;
 pub struct Cache {
     pub(super) layers: Vec<Buffer>,
     capacity: usize,
+}
+
+/// What a context comes to in the latent space, still in parts.
+struct Parts {
+    /// [tokens, heads, parts, latent]
+    z: Scratch,
+    /// [tokens, heads, parts]: the largest score, and the sum of the weights.
+    sums: Scratch,
+    parts: usize,
+    /// In entries.
+    part_length: usize,
 }
 
 /// (cos, sin) of every position and pair, for one configuration.
@@ -136,53 +151,103 @@ impl GpuBackend {
             return self.attend_expanded(cache, attention, query.buffer(), config);
         }
 
-        // Many tokens fill the device with fewer parts each, and so take no more memory than one.
-        let part_length = (tokens * PART_LENGTH).max(cache.capacity.div_ceil(MOST_PARTS));
-        let most_parts = cache.capacity.div_ceil(part_length);
-        let quads = heads.div_ceil(4).min(4);
-        let parts = length.div_ceil(part_length);
-        let z = self.device.scratch(tokens * heads * most_parts * latent * 4)?;
-        let sums = self.device.scratch(tokens * heads * most_parts * 2)?;
-        self.device.dispatch(Dispatch {
-            kernel: Kernel::LatentAttention(self.attention_shape(quads, latent, entry)),
-            variant: Variant::Plain,
-            buffers: &[
-                (0, &self.state),
-                (1, query.buffer()),
-                (2, &cache.layers[layer]),
-                (3, z.buffer()),
-                (4, sums.buffer()),
-            ],
-            params: &words([heads, most_parts, part_length]),
-            workgroups: [parts, heads.div_ceil(4 * quads), tokens],
-            repeated: tokens == 1,
-        })?;
+        let context = self.attend_absorbed(cache, attention, &query, config)?;
 
         let o = self.activation(tokens, heads * v)?;
         let mut buffers = weights.bindings();
-        buffers.extend([(2, z.buffer()), (3, sums.buffer()), (4, o.values.buffer()), (5, &self.state)]);
+        buffers.extend([(2, context.z.buffer()), (3, context.sums.buffer()), (4, o.values.buffer()), (5, &self.state)]);
         let reduce = !self.narrow;
         self.device.dispatch(Dispatch {
             kernel: Kernel::ExpandValue { latent: latent as u32, reduce },
             variant: kv_b_proj.variant,
             buffers: &buffers,
-            params: &words([heads, nope, v, rank, most_parts, part_length]),
+            params: &words([heads, nope, v, rank, context.parts, context.part_length]),
             workgroups: [if reduce { v.div_ceil(32) } else { 1 }, heads, tokens],
             repeated: tokens == 1,
         })?;
         if tokens == 1 {
             let weights = kv_b_proj.bytes();
+            let parts = length.div_ceil(context.part_length);
             self.device.counters.bytes_read +=
                 weights + (length * entry_bytes(config) + parts * heads * latent * 16) as u64;
         }
         Ok(o)
     }
 
-    fn attention_shape(&self, quads: usize, latent: usize, entry: usize) -> AttentionShape {
-        let [quads, latent, entry] = words([quads, latent, entry]);
-        match self.narrow {
-            true => AttentionShape { quads, tile: 32, width: 8, latent, entry, staged: false },
-            false => AttentionShape { quads, tile: 64, width: 64 * quads, latent, entry, staged: true },
+    /// `query` is what append_and_absorb.wgsl has made.
+    fn attend_absorbed(
+        &mut self,
+        cache: &Cache,
+        attention: &LatentAttention<'_, Self>,
+        query: &Scratch,
+        config: &Config,
+    ) -> Result<Parts> {
+        let LatentAttention { layer, position, q, .. } = *attention;
+        let (heads, tokens) = (config.num_attention_heads, q.tokens);
+        let (latent, entry) = entry_shape(config);
+        let length = position + tokens;
+        // Many tokens fill the device with fewer parts each, and so take no more memory than one.
+        let (least, most) = if self.narrow { NARROW_PARTS } else { PARTS };
+        let part_length = (tokens * least).max(cache.capacity.div_ceil(most)).next_multiple_of(EIGHT);
+        let parts = cache.capacity.div_ceil(part_length);
+        let reached = length.div_ceil(part_length);
+        let z = self.device.scratch(tokens * heads * parts * latent * 4)?;
+        let sums = self.device.scratch(tokens * heads * parts * 2)?;
+        let cached = &cache.layers[layer];
+        if !self.narrow {
+            let quads = heads.div_ceil(4).min(4);
+            let width = 64 * quads;
+            let [quads, width, latent, entry] = words([quads, width, latent, entry]);
+            self.device.dispatch(Dispatch {
+                kernel: Kernel::LatentAttention(AttentionShape { quads, tile: 64, width, latent, entry }),
+                variant: Variant::Plain,
+                buffers: &[(0, &self.state), (1, query.buffer()), (2, cached), (3, z.buffer()), (4, sums.buffer())],
+                params: &words([heads, parts, part_length]),
+                workgroups: [reached, heads.div_ceil(4 * quads as usize), tokens],
+                repeated: tokens == 1,
+            })?;
+            return Ok(Parts { z, sums, parts, part_length });
         }
+
+        // A row is one head of one token.
+        let rows = tokens * heads;
+        let eights = cache.capacity.div_ceil(EIGHT);
+        let at_once =
+            (MOST_WEIGHTS / (eights * EIGHT)).next_multiple_of(EIGHT).max(EIGHT).min(rows.next_multiple_of(EIGHT));
+        let weights = self.device.scratch(at_once * eights * EIGHT)?;
+        let largest = self.device.scratch(at_once * eights)?;
+        for first in (0..rows).step_by(at_once) {
+            let end = rows.min(first + at_once);
+            self.device.dispatch(Dispatch {
+                kernel: Kernel::LatentAttentionScores { entry: entry as u32 },
+                variant: Variant::Plain,
+                buffers: &[
+                    (0, &self.state),
+                    (1, query.buffer()),
+                    (2, cached),
+                    (3, weights.buffer()),
+                    (4, largest.buffer()),
+                ],
+                params: &words([heads, first, end, eights]),
+                workgroups: [length.div_ceil(128), (end - first).div_ceil(EIGHT), 1],
+                repeated: tokens == 1,
+            })?;
+            self.device.dispatch(Dispatch {
+                kernel: Kernel::LatentAttentionValues { latent: latent as u32, entry: entry as u32 },
+                variant: Variant::Plain,
+                buffers: &[
+                    (0, &self.state),
+                    (1, weights.buffer()),
+                    (2, cached),
+                    (3, z.buffer()),
+                    (4, sums.buffer()),
+                    (5, largest.buffer()),
+                ],
+                params: &words([heads, first, end, eights, parts, part_length / EIGHT]),
+                workgroups: [latent.div_ceil(32), (end - first).div_ceil(EIGHT), reached],
+                repeated: tokens == 1,
+            })?;
+        }
+        Ok(Parts { z, sums, parts, part_length })
     }
 }

@@ -31,7 +31,16 @@ pub(super) enum Kernel {
         depth: u32,
         expanded: bool,
     },
+    /// For GPUs.
     LatentAttention(AttentionShape),
+    /// The two halves of the same, for processors that play a GPU; widths in units of 4 values.
+    LatentAttentionScores {
+        entry: u32,
+    },
+    LatentAttentionValues {
+        latent: u32,
+        entry: u32,
+    },
     ExpandedAttention(ExpandedShape),
     /// With `reduce`, several invocations share a value.
     ExpandValue {
@@ -95,7 +104,6 @@ pub(super) struct AttentionShape {
     pub latent: u32,
     /// In units of 4 values.
     pub entry: u32,
-    pub staged: bool,
 }
 
 /// The constants of expanded_attention.wgsl and expanded_attention_tiled.wgsl, in units of 4 values.
@@ -169,6 +177,8 @@ impl Kernel {
             Self::Matvec { .. } => shader!("matvec"),
             Self::AppendAndAbsorb { .. } => shader!("append_and_absorb"),
             Self::LatentAttention(_) => shader!("latent_attention"),
+            Self::LatentAttentionScores { .. } => shader!("latent_attention_scores"),
+            Self::LatentAttentionValues { .. } => shader!("latent_attention_values"),
             Self::ExpandedAttention(ExpandedShape { tiled: false, .. }) => shader!("expanded_attention"),
             Self::ExpandedAttention(ExpandedShape { tiled: true, .. }) => shader!("expanded_attention_tiled"),
             Self::ExpandValue { .. } => shader!("expand_value"),
@@ -195,7 +205,6 @@ impl Kernel {
             (Self::Matvec { lanes, subgroups, .. }, "TWO_STEPS") => lanes > 8 && !subgroups,
             (Self::AppendAndAbsorb { depth, .. }, "REDUCE") => depth > 1,
             (Self::AppendAndAbsorb { expanded, .. }, "EXPANDED") => expanded,
-            (Self::LatentAttention(shape), "STAGED") => shape.staged,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
             (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
             (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
@@ -212,9 +221,11 @@ impl Kernel {
             Self::ExpandedAttention(ExpandedShape { nope, value, latent, entry, .. }) => {
                 vec![("NOPE", nope), ("VALUE", value), ("LATENT", latent), ("ENTRY", entry)]
             }
-            Self::LatentAttention(AttentionShape { quads, tile, width, latent, entry, .. }) => {
+            Self::LatentAttention(AttentionShape { quads, tile, width, latent, entry }) => {
                 vec![("QUADS", quads), ("TILE", tile), ("WIDTH", width), ("LATENT", latent), ("ENTRY", entry)]
             }
+            Self::LatentAttentionScores { entry } => vec![("ENTRY", entry)],
+            Self::LatentAttentionValues { latent, entry } => vec![("LATENT", latent), ("ENTRY", entry)],
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
             Self::SparseMatmulPacked { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
             Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
