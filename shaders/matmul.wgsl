@@ -32,30 +32,32 @@ fn store(token: u32, row: u32, value: f32) {
 #endif
 }
 
+/// Four rows and four columns of the weights: a row each, or with NEURONS a column each. Those past the end repeat the last
+/// one: such rows are not stored, and past the last column the weights are zero, or with NEURONS x is.
+fn four_weights(row: u32, column: u32) -> mat4x4<f32> {
 #if NEURONS
+    let columns = min(vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.columns - 1u));
+    return mat4x4<f32>(
+        weights4(columns.x, row, params.rows), weights4(columns.y, row, params.rows),
+        weights4(columns.z, row, params.rows), weights4(columns.w, row, params.rows),
+    );
 #else
-/// The sums over 8 fours of columns, of four rows with one token. What lies past the last column is zero in the weights, and
-/// not read in x.
-fn dots(
-    w: ptr<function, array<vec4<f32>, 8>>, v: ptr<function, array<vec4<f32>, 8>>,
-    r: ptr<function, array<vec4<f32>, 8>>, s: ptr<function, array<vec4<f32>, 8>>, at: u32, count: u32,
-) -> vec4<f32> {
-    let last = at + count - 1u;
-    var h = x4(at);
-    var a = (*w)[0] * h;
-    var b = (*v)[0] * h;
-    var c = (*r)[0] * h;
-    var d = (*s)[0] * h;
-    for (var i = 1u; i < 8u; i++) {
-        h = x4(min(at + i, last));
-        a = fma((*w)[i], h, a);
-        b = fma((*v)[i], h, b);
-        c = fma((*r)[i], h, c);
-        d = fma((*s)[i], h, d);
-    }
-    return vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
-}
+    let rows = min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u));
+    return mat4x4<f32>(
+        weights4(rows.x, column, params.columns), weights4(rows.y, column, params.columns),
+        weights4(rows.z, column, params.columns), weights4(rows.w, column, params.columns),
+    );
 #endif
+}
+
+/// The products of four rows with four columns of a token.
+fn product(w: mat4x4<f32>, h: vec4<f32>) -> vec4<f32> {
+#if NEURONS
+    return w * h;
+#else
+    return h * w;
+#endif
+}
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -65,7 +67,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let token = id.z * 4u;
     let steps = (params.columns + 3u) / 4u;
-    // Tokens and rows past the end repeat the last one, and are not stored.
+    // Tokens past the end repeat the last one, and are not stored.
     let tokens = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u));
     let start = (tokens + vec4<u32>(params.first)) * params.stride;
     // Four rows of a token each.
@@ -73,31 +75,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
-#if NEURONS
     for (var i = 0u; i < steps; i++) {
-        let values = mat4x4<f32>(x4(start.x + i), x4(start.y + i), x4(start.z + i), x4(start.w + i));
-        for (var j = 0u; j < 4u; j++) {
-            let w = weights4(min(4u * i + j, params.columns - 1u), row, params.rows);
-            a = fma(w, vec4<f32>(values[0][j]), a);
-            b = fma(w, vec4<f32>(values[1][j]), b);
-            c = fma(w, vec4<f32>(values[2][j]), c);
-            d = fma(w, vec4<f32>(values[3][j]), d);
-        }
+        let w = four_weights(row, 4u * i);
+        a += product(w, x4(start.x + i));
+        b += product(w, x4(start.y + i));
+        c += product(w, x4(start.z + i));
+        d += product(w, x4(start.w + i));
     }
-#else
-    let last = params.rows - 1u;
-    for (var block = 0u; block < (params.columns + 31u) / 32u; block++) {
-        var w = weights32(row, block, params.columns);
-        var v = weights32(min(row + 1u, last), block, params.columns);
-        var r = weights32(min(row + 2u, last), block, params.columns);
-        var s = weights32(min(row + 3u, last), block, params.columns);
-        let i = 8u * block;
-        a += dots(&w, &v, &r, &s, start.x + i, steps - i);
-        b += dots(&w, &v, &r, &s, start.y + i, steps - i);
-        c += dots(&w, &v, &r, &s, start.z + i, steps - i);
-        d += dots(&w, &v, &r, &s, start.w + i, steps - i);
-    }
-#endif
     let sums = mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {
         for (var i = 0u; i < min(4u, params.rows - row); i++) {
