@@ -1,6 +1,9 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
-use super::{Message, Request, rehearsal::rehearse};
+use super::{
+    Message, Request,
+    rehearsal::{rehearse, rehearse_rules},
+};
 use crate::{
     Error, Result,
     backend::{Backend, Sampling, Tokens},
@@ -184,6 +187,8 @@ impl<B: Backend> Engine<B> {
         let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
         // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
         backend.wait().await?;
+        // Not waited for: the page can be used while the device compiles these.
+        rehearse_rules(&mut backend, &config, &weights, &mut cache)?;
         Ok(Self {
             backend,
             config,
