@@ -32,27 +32,14 @@ fn store(token: u32, row: u32, value: f32) {
 #endif
 }
 
-/// The sums over 8 fours of columns, of four rows with one token. What lies past the last column is zero in the weights, and
-/// not read in x.
-fn dots(
-    w: ptr<function, array<vec4<f32>, 8>>, v: ptr<function, array<vec4<f32>, 8>>,
-    r: ptr<function, array<vec4<f32>, 8>>, s: ptr<function, array<vec4<f32>, 8>>, at: u32, count: u32,
-) -> vec4<f32> {
-    let last = at + count - 1u;
-    var a = vec4<f32>();
-    var b = vec4<f32>();
-    var c = vec4<f32>();
-    var d = vec4<f32>();
-#repeat i 8
-    {
-        let h = x4(min(at + $i, last));
-        a = fma((*w)[$i], h, a);
-        b = fma((*v)[$i], h, b);
-        c = fma((*r)[$i], h, c);
-        d = fma((*s)[$i], h, d);
-    }
-#end
-    return vec4<f32>(1.0) * mat4x4<f32>(a, b, c, d);
+/// Four rows and four columns of the weights, a row each. Rows past the end repeat the last one, and are not stored; past the
+/// last column the weights are zero.
+fn four_weights(row: u32, column: u32) -> mat4x4<f32> {
+    let rows = min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u));
+    return mat4x4<f32>(
+        weights4(rows.x, column, params.columns), weights4(rows.y, column, params.columns),
+        weights4(rows.z, column, params.columns), weights4(rows.w, column, params.columns),
+    );
 }
 
 @compute @workgroup_size(8)
@@ -63,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let token = id.z * 4u;
     let steps = (params.columns + 3u) / 4u;
-    // Tokens and rows past the end repeat the last one, and are not stored.
+    // Tokens past the end repeat the last one, and are not stored.
     let tokens = min(vec4<u32>(token) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.tokens - 1u));
     let start = (tokens + vec4<u32>(params.first)) * params.stride;
     // Four rows of a token each.
@@ -71,17 +58,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
-    let last = params.rows - 1u;
-    for (var block = 0u; block < (params.columns + 31u) / 32u; block++) {
-        var w = weights32(row, block, params.columns);
-        var v = weights32(min(row + 1u, last), block, params.columns);
-        var r = weights32(min(row + 2u, last), block, params.columns);
-        var s = weights32(min(row + 3u, last), block, params.columns);
-        let i = 8u * block;
-        a += dots(&w, &v, &r, &s, start.x + i, steps - i);
-        b += dots(&w, &v, &r, &s, start.y + i, steps - i);
-        c += dots(&w, &v, &r, &s, start.z + i, steps - i);
-        d += dots(&w, &v, &r, &s, start.w + i, steps - i);
+    for (var i = 0u; i < steps; i++) {
+        let w = four_weights(row, 4u * i);
+        a += x4(start.x + i) * w;
+        b += x4(start.y + i) * w;
+        c += x4(start.z + i) * w;
+        d += x4(start.w + i) * w;
     }
     let sums = mat4x4<f32>(a, b, c, d);
     for (var t = 0u; t < min(4u, params.tokens - token); t++) {

@@ -5,8 +5,9 @@
 // Without DRAW: one stage of finding the threshold, by radix selection over a key of 32 bits that orders as logits do.
 // Stages 0 to 3 count tokens for top-k; stages 4 to 7 sum up exp((logit - largest) / temperature), as whole 2^-31ths, for
 // top-p. A stage takes the logits whose key has the digits found so far, and adds up, for each value of the next 8 bits, their
-// counts or masses, in 64 bits, since whole numbers come out the same in any order. Which value the threshold has there the
-// next dispatch finds, in each workgroup for itself. Stage 8 only finds the largest logit, as stage 0 does on its way.
+// counts or masses, in 64 bits, since whole numbers come out the same in any order; with STAGED first in workgroup memory, so
+// that not everybody waits for the same few words. Which value the threshold has there the next dispatch finds, in each
+// workgroup for itself. Stage 8 only finds the largest logit, as stage 0 does on its way.
 // A logit that is not finite is left out, and its bits are handed on.
 //
 // logits [vocab_size]; candidates [chunks] (key of the score, token, bits of a logit that is not finite or 0, 0).
@@ -59,9 +60,9 @@ fn key(value: f32) -> u32 {
 #if FILTER
 const THRESHOLD = 1u;
 const LARGEST = 8u;
-var<workgroup> low_sums: array<u32, 256>;
-var<workgroup> high_sums: array<u32, 256>;
-var<workgroup> group_sums: array<vec2<u32>, 16>;
+var<workgroup> lane_sums: array<vec2<u32>, WIDTH>;
+var<workgroup> sums: array<vec2<u32>, 16>;
+var<workgroup> chosen: u32;
 var<workgroup> digits: u32;
 var<workgroup> wanted: vec2<u32>;
 
@@ -98,55 +99,67 @@ fn product(a: u32, b: u32) -> vec2<u32> {
     return vec2<u32>((other << 16u) | (low & 0xffffu), (a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u));
 }
 
-fn sum(bin: u32) -> vec2<u32> {
-    return vec2<u32>(low_sums[bin], high_sums[bin]);
+fn sum(stage: u32, bin: u32) -> vec2<u32> {
+    let at = bins_of(stage) + bin;
+    return vec2<u32>(atomicLoad(&selection[at]), atomicLoad(&selection[at + 256u]));
+}
+
+/// Of `sums`, from the last down, the one with which what is `wanted` is reached; `wanted` becomes what is left of it there.
+fn reach() -> u32 {
+    var rest = wanted;
+    var at = 15u;
+    while (at > 0u && is_less(sums[at], rest)) {
+        rest = minus(rest, sums[at]);
+        at--;
+    }
+    wanted = rest;
+    return at;
 }
 
 /// Finds the threshold's digit that stage `previous` has counted for, from the largest down: sets `digits`, and `wanted`
-/// to what is left to reach among the logits that have them.
+/// to what is left to reach among the logits that have them. First among sixteenths of the bins, then among the bins of one.
 fn evaluate(previous: u32, lane: u32) {
-    for (var bin = lane; bin < 256u; bin += WIDTH) {
-        low_sums[bin] = atomicLoad(&selection[bins_of(previous) + bin]);
-        high_sums[bin] = atomicLoad(&selection[bins_of(previous) + 256u + bin]);
+    const BINS = 256u / WIDTH;
+    var total = vec2<u32>();
+    for (var i = 0u; i < BINS; i++) {
+        total = plus(total, sum(previous, lane * BINS + i));
+    }
+    lane_sums[lane] = total;
+    workgroupBarrier();
+    if (lane < 16u) {
+        total = vec2<u32>();
+        for (var i = 0u; i < WIDTH / 16u; i++) {
+            total = plus(total, lane_sums[lane * (WIDTH / 16u) + i]);
+        }
+        sums[lane] = total;
+    }
+    workgroupBarrier();
+    let level = previous & 3u;
+    if (lane == 0u) {
+        digits = 0u;
+        wanted = vec2<u32>(rules.top_k, 0u);
+        if (level > 0u) {
+            let entry = entry_of(previous);
+            digits = atomicLoad(&selection[entry]);
+            wanted = vec2<u32>(atomicLoad(&selection[entry + 1u]), atomicLoad(&selection[entry + 2u]));
+        } else if (previous == 4u) {
+            // The share top_p / 2^32 of the whole mass, at least a bit.
+            var whole = vec2<u32>();
+            for (var i = 0u; i < 16u; i++) {
+                whole = plus(whole, sums[i]);
+            }
+            let share = plus(product(whole.y, rules.top_p), vec2<u32>(product(whole.x, rules.top_p).y, 0u));
+            wanted = vec2<u32>(select(share.x, 1u, share.x == 0u && share.y == 0u), share.y);
+        }
+        chosen = reach() * 16u;
     }
     workgroupBarrier();
     if (lane < 16u) {
-        var total = vec2<u32>();
-        for (var i = 0u; i < 16u; i++) {
-            total = plus(total, sum(lane * 16u + i));
-        }
-        group_sums[lane] = total;
+        sums[lane] = sum(previous, chosen + lane);
     }
     workgroupBarrier();
     if (lane == 0u) {
-        var found = 0u;
-        var rest = vec2<u32>(rules.top_k, 0u);
-        let level = previous & 3u;
-        if (level > 0u) {
-            let entry = entry_of(previous);
-            found = atomicLoad(&selection[entry]);
-            rest = vec2<u32>(atomicLoad(&selection[entry + 1u]), atomicLoad(&selection[entry + 2u]));
-        } else if (previous == 4u) {
-            // The share top_p / 2^32 of the whole mass, at least a bit.
-            var total = vec2<u32>();
-            for (var i = 0u; i < 16u; i++) {
-                total = plus(total, group_sums[i]);
-            }
-            rest = plus(product(total.y, rules.top_p), vec2<u32>(product(total.x, rules.top_p).y, 0u));
-            rest.x = select(rest.x, 1u, rest.x == 0u && rest.y == 0u);
-        }
-        var group = 15u;
-        while (group > 0u && is_less(group_sums[group], rest)) {
-            rest = minus(rest, group_sums[group]);
-            group--;
-        }
-        var bin = group * 16u + 15u;
-        while (bin > group * 16u && is_less(sum(bin), rest)) {
-            rest = minus(rest, sum(bin));
-            bin--;
-        }
-        digits = found | (bin << (24u - 8u * level));
-        wanted = rest;
+        digits |= (chosen + reach()) << (24u - 8u * level);
     }
     workgroupBarrier();
 }
@@ -231,17 +244,28 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     }
 }
 #else
+var<workgroup> largest: atomic<u32>;
+#if STAGED
 var<workgroup> low_bins: array<atomic<u32>, 256>;
 var<workgroup> high_bins: array<atomic<u32>, 256>;
-var<workgroup> largest: atomic<u32>;
 
-fn add(bin: u32, weight: vec2<u32>) {
+fn add(stage: u32, bin: u32, weight: vec2<u32>) {
     let low = atomicAdd(&low_bins[bin], weight.x);
     let high = weight.y + u32(low + weight.x < low);
     if (high != 0u) {
         atomicAdd(&high_bins[bin], high);
     }
 }
+#else
+fn add(stage: u32, bin: u32, weight: vec2<u32>) {
+    let at = bins_of(stage) + bin;
+    let low = atomicAdd(&selection[at], weight.x);
+    let high = weight.y + u32(low + weight.x < low);
+    if (high != 0u) {
+        atomicAdd(&selection[at + 256u], high);
+    }
+}
+#endif
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -288,7 +312,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         }
         let bin = (bits >> shift) & 255u;
         if (bin != current) {
-            add(current, weight);
+            add(stage, current, weight);
             current = bin;
             weight = vec2<u32>();
         }
@@ -298,7 +322,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         }
         weight = plus(weight, vec2<u32>(one, 0u));
     }
-    add(current, weight);
+    add(stage, current, weight);
     if (stage == 0u || stage == LARGEST) {
         atomicMax(&largest, most_here);
     }
@@ -306,6 +330,7 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
     if (lane == 0u && (stage == 0u || stage == LARGEST)) {
         atomicMax(&selection[0], atomicLoad(&largest));
     }
+#if STAGED
     if (stage == LARGEST) {
         return;
     }
@@ -321,5 +346,6 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
             atomicAdd(&selection[at + 256u], high);
         }
     }
+#endif
 }
 #endif

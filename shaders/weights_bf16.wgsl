@@ -11,18 +11,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return widen(select(words.xy, words.zw, (column & 4u) != 0u));
 }
 
-/// 32 weights, (row, 32 block) and on.
-fn weights32(row: u32, block: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let at = (row * ((columns + 31u) / 32u) + block) * 4u;
-    let a = weights[at];
-    let b = weights[at + 1u];
-    let c = weights[at + 2u];
-    let d = weights[at + 3u];
-    return array<vec4<f32>, 8>(
-        widen(a.xy), widen(a.zw), widen(b.xy), widen(b.zw), widen(c.xy), widen(c.zw), widen(d.xy), widen(d.zw),
-    );
-}
-
 /// The product of 32 weights, (row, 32 block) and on, with x. `sum` is the sum of x.
 fn dot32(row: u32, block: u32, columns: u32, x: ptr<function, array<vec4<f32>, 8>>, sum: f32) -> f32 {
     let at = (row * ((columns + 31u) / 32u) + block) * 4u;

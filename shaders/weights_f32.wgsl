@@ -6,15 +6,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return weights[row * ((columns + 31u) / 32u * 8u) + column / 4u];
 }
 
-/// 32 weights, (row, 32 block) and on.
-fn weights32(row: u32, block: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let at = (row * ((columns + 31u) / 32u) + block) * 8u;
-    return array<vec4<f32>, 8>(
-        weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
-        weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
-    );
-}
-
 /// The product of 32 weights, (row, 32 block) and on, with x. `sum` is the sum of x.
 fn dot32(row: u32, block: u32, columns: u32, x: ptr<function, array<vec4<f32>, 8>>, sum: f32) -> f32 {
     let at = (row * ((columns + 31u) / 32u) + block) * 8u;

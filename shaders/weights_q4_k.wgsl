@@ -27,21 +27,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return low(word) * scale.x - scale.y;
 }
 
-/// 32 weights, (row, 32 block) and on.
-fn weights32(row: u32, block: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let words = weights[row * (columns / 32u) + block];
-    let high = words >> vec4<u32>(4u);
-    let both = scale_and_min(row, block, columns);
-    let scale = both.x;
-    let offset = vec4<f32>(both.y);
-    return array<vec4<f32>, 8>(
-        low(words.x) * scale - offset, low(words.y) * scale - offset,
-        low(words.z) * scale - offset, low(words.w) * scale - offset,
-        low(high.x) * scale - offset, low(high.y) * scale - offset,
-        low(high.z) * scale - offset, low(high.w) * scale - offset,
-    );
-}
-
 /// The product of 32 weights, (row, 32 block) and on, with x. `sum` is the sum of x, which the minimum is taken from.
 fn dot32(row: u32, block: u32, columns: u32, x: ptr<function, array<vec4<f32>, 8>>, sum: f32) -> f32 {
     let words = weights[row * (columns / 32u) + block];

@@ -32,21 +32,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return scale(row, block, columns)[select(0u, 1u, upper)] * quants(word, high);
 }
 
-/// 32 weights, (row, 32 block) and on.
-fn weights32(row: u32, block: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let at = (row * (columns / 32u) + block) * 3u;
-    let a = weights[at];
-    let b = weights[at + 1u];
-    let high = weights[at + 2u];
-    let scales = scale(row, block, columns);
-    return array<vec4<f32>, 8>(
-        quants(a.x, high.x) * scales.x, quants(a.y, high.x >> 2u) * scales.x,
-        quants(b.x, high.x >> 4u) * scales.x, quants(b.y, high.x >> 6u) * scales.x,
-        quants(a.x >> 4u, high.y) * scales.y, quants(a.y >> 4u, high.y >> 2u) * scales.y,
-        quants(b.x >> 4u, high.y >> 4u) * scales.y, quants(b.y >> 4u, high.y >> 6u) * scales.y,
-    );
-}
-
 /// The product of 32 weights, (row, 32 block) and on, with x. `sum` is the sum of x.
 fn dot32(row: u32, block: u32, columns: u32, x: ptr<function, array<vec4<f32>, 8>>, sum: f32) -> f32 {
     let at = (row * (columns / 32u) + block) * 3u;

@@ -18,18 +18,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return quants(weights[at / 4u][at & 3u]) * scale(row, column / 32u, columns);
 }
 
-/// 32 weights, (row, 32 block) and on.
-fn weights32(row: u32, block: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let at = (row * (columns / 32u) + block) * 2u;
-    let a = weights[at];
-    let b = weights[at + 1u];
-    let scale = scale(row, block, columns);
-    return array<vec4<f32>, 8>(
-        quants(a.x) * scale, quants(a.y) * scale, quants(a.z) * scale, quants(a.w) * scale,
-        quants(b.x) * scale, quants(b.y) * scale, quants(b.z) * scale, quants(b.w) * scale,
-    );
-}
-
 /// The product of 32 weights, (row, 32 block) and on, with x. `sum` is the sum of x.
 fn dot32(row: u32, block: u32, columns: u32, x: ptr<function, array<vec4<f32>, 8>>, sum: f32) -> f32 {
     let at = (row * (columns / 32u) + block) * 2u;

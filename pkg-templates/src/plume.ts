@@ -10,6 +10,7 @@ import type {
   LoadOptions,
   ModelSource,
   Progress,
+  PromptProgress,
   Stats,
   Usage,
 } from "./types.js";
@@ -22,6 +23,8 @@ export type ReloadOptions = Pick<LoadOptions, "onProgress" | "signal">;
 
 /** What a single call may be given beside the request. */
 export interface CallOptions {
+  /** Told when the prompt's length is known, then after each part of a long prompt, at last with `processed` equal to `total`. */
+  onPromptProgress?: (progress: PromptProgress) => void;
   signal?: AbortSignal;
 }
 
@@ -52,7 +55,7 @@ export class Plume {
     const create = async (request: ChatCompletionRequest, options?: CallOptions | null) => {
       this.checkAlive();
       const core = check(request);
-      const chunks = this.reply(core, options?.signal);
+      const chunks = this.reply(core, options ?? {});
       return request.stream ? chunks : whole(chunks);
     };
     this.chat = { completions: { create: create as Create } };
@@ -68,12 +71,7 @@ export class Plume {
       let last: Progress = { phase: "download", loaded: 0, total: 0 };
       const report = (progress: Progress) => {
         last = progress;
-        try {
-          onProgress?.(progress);
-        } catch (error) {
-          // The load goes on; the mistake is shown, not lost.
-          (globalThis.reportError ?? console.error)(error);
-        }
+        tell(onProgress, progress);
       };
       checkSignal(signal);
       const runtime = await start(model, { ...others, ...(signal && { signal }), onProgress: report });
@@ -139,7 +137,10 @@ export class Plume {
     if (this.disposal.signal.aborted) throw new PlumeError("disposed", "this model was disposed of");
   }
 
-  private async *reply(request: CoreRequest, signal?: AbortSignal): AsyncGenerator<ChatCompletionChunk> {
+  private async *reply(
+    request: CoreRequest,
+    { onPromptProgress, signal }: CallOptions,
+  ): AsyncGenerator<ChatCompletionChunk> {
     const reply = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -162,6 +163,13 @@ export class Plume {
         throw error;
       });
     };
+    let processed = -1;
+    const report = ({ processed_tokens, prompt_tokens, cached_tokens }: CoreUsage) => {
+      if (processed_tokens <= processed) return;
+      processed = processed_tokens;
+      tell(onPromptProgress, { processed, total: prompt_tokens, cached: cached_tokens });
+      check();
+    };
     try {
       const head = {
         id: `chatcmpl-${randomId()}`,
@@ -170,7 +178,9 @@ export class Plume {
         model: this.model,
       };
       const started = performance.now();
-      number = await use(async () => (runtime = await this.runtime).begin(request));
+      const begun = await use(async () => (runtime = await this.runtime).begin(request));
+      number = begun.reply;
+      report(begun.usage);
       yield { ...head, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }] };
       let first: number | undefined;
       // The model's own time, not that of the reader between two parts.
@@ -179,6 +189,7 @@ export class Plume {
         const asked = performance.now();
         const { text, finish_reason, usage } = await use(() => runtime!.step(number!));
         const now = performance.now();
+        report(usage);
         if (first !== undefined) later += now - asked;
         else if (usage.completion_tokens > 0) first = now;
         if (first !== undefined) {
@@ -195,6 +206,15 @@ export class Plume {
       ended.removeEventListener("abort", leave);
       leave();
     }
+  }
+}
+
+/** Calls a listener. Where it throws, its mistake is shown, and what it listens to goes on. */
+function tell<T>(listener: ((value: T) => void) | undefined, value: T): void {
+  try {
+    listener?.(value);
+  } catch (error) {
+    (globalThis.reportError ?? console.error)(error);
   }
 }
 
@@ -233,7 +253,7 @@ function checkContextLength(length: unknown): void {
 const show = (value: unknown) =>
   typeof value === "object" || typeof value === "function" ? kind(value) : String(value);
 
-function openAiUsage({ cached_tokens, ...usage }: CoreUsage): Usage {
+function openAiUsage({ cached_tokens, processed_tokens: _, ...usage }: CoreUsage): Usage {
   return { ...usage, prompt_tokens_details: { cached_tokens } };
 }
 

@@ -22,6 +22,13 @@ export interface CoreUsage {
   completion_tokens: number;
   total_tokens: number;
   cached_tokens: number;
+  processed_tokens: number;
+}
+
+/** A reply that has begun. */
+export interface Begun {
+  reply: number;
+  usage: CoreUsage;
 }
 
 /** One piece of a reply. */
@@ -33,7 +40,7 @@ export interface Piece {
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
-  begin(request: CoreRequest): Promise<number>;
+  begin(request: CoreRequest): Promise<Begun>;
   step(reply: number): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
@@ -151,8 +158,11 @@ class LocalRuntime implements Runtime {
     private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
   ) {}
 
-  begin(request: CoreRequest): Promise<number> {
-    return this.call(() => this.engine.begin(request));
+  begin(request: CoreRequest): Promise<Begun> {
+    return this.call(() => {
+      const reply = this.engine.begin(request);
+      return { reply, usage: this.engine.usage(reply) as CoreUsage };
+    });
   }
 
   step(reply: number): Promise<Piece> {

@@ -68,6 +68,15 @@ export interface Progress {
   total: number;
 }
 
+/** How much of a prompt has been read. */
+export interface PromptProgress {
+  /** Tokens that the cache holds by now: those of `cached`, and those computed since. */
+  processed: number;
+  total: number;
+  /** Tokens that were still in the cache. */
+  cached: number;
+}
+
 /** What may be loaded: the URL of a GGUF or of a folder (ending in "/"), a GGUF as File or Blob, the files of a folder. */
 export type ModelSource = string | URL | Blob | File[] | FileList;
 

@@ -1,6 +1,6 @@
 // The page's side of the worker.
 import { PlumeError, type ErrorCode } from "./errors.js";
-import type { Piece, Runtime } from "./runtime.js";
+import type { Begun, Piece, Runtime } from "./runtime.js";
 import type { LoadOptions, ModelSource, Progress, Stats } from "./types.js";
 import type { Call } from "./worker.js";
 
@@ -57,7 +57,7 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     options.signal?.removeEventListener("abort", abort);
   }
   return {
-    begin: (request) => ask({ call: "begin", request }) as Promise<number>,
+    begin: (request) => ask({ call: "begin", request }) as Promise<Begun>,
     step: (reply) => ask({ call: "step", reply }) as Promise<Piece>,
     end: (reply) => void ask({ call: "end", reply }).catch(() => {}), // A worker that has ended has forgotten it.
     stats: () => ask({ call: "stats" }) as Promise<Stats>,

@@ -99,6 +99,8 @@ pub trait Backend {
     type Sampler;
     /// A sampled token, which the host may not know yet.
     type Token;
+    /// A point in the work of the device.
+    type Fence;
 
     /// A name for people: the adapter's, or the processor's.
     fn name(&self) -> String;
@@ -202,11 +204,21 @@ pub trait Backend {
     async fn token(&mut self, token: &Self::Token) -> Result<u32>;
     /// How many sampled tokens it is worth to have under way before the first of them is waited for.
     fn steps_in_flight(&self) -> usize;
+    /// The point at which everything asked for so far is done. The device is given all of it.
+    fn fence(&mut self) -> Self::Fence;
+    /// Waits until the device has come to a fence, and not for what was asked for after it.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    async fn reached(&mut self, fence: &Self::Fence) -> Result<()>;
     /// Waits until everything asked for so far is done.
     ///
     /// # Errors
     /// As [`Backend::read`].
-    async fn wait(&mut self) -> Result<()>;
+    async fn wait(&mut self) -> Result<()> {
+        let fence = self.fence();
+        self.reached(&fence).await
+    }
 
     /// Waits for an activation's values.
     ///

@@ -1,6 +1,9 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
-use super::{Message, Request, rehearsal::rehearse};
+use super::{
+    Message, Request,
+    rehearsal::{rehearse, rehearse_rules},
+};
 use crate::{
     Error, Result,
     backend::{Backend, Sampling, Tokens},
@@ -12,8 +15,12 @@ use crate::{
 use serde::Serialize;
 use std::collections::VecDeque;
 
-/// Prompt tokens that one forward pass takes, so that memory stays bounded and a long prompt can be cancelled.
+/// Prompt tokens that one forward pass takes, so that memory stays bounded, and a long prompt can be cancelled and shows how
+/// far it is read.
 pub(super) const PREFILL_CHUNK: usize = 256;
+/// Chunks under way at once on a device that computes by itself: one more than is waited for, so that it always has work, and
+/// a cancelled prompt leaves little behind.
+const CHUNKS_IN_FLIGHT: usize = 2;
 
 /// The longest context that a model gets unasked, since its cache is reserved when it is loaded. PLM-1.8B has 4096.
 const DEFAULT_CONTEXT: usize = 8192;
@@ -52,6 +59,8 @@ pub struct Usage {
     pub total_tokens: usize,
     /// Prompt tokens that were still in the cache and were not computed again.
     pub cached_tokens: usize,
+    /// Prompt tokens that the cache holds by now, as far as that was waited for, those among them that it held before.
+    pub processed_tokens: usize,
 }
 
 /// What one step of a generation gave.
@@ -85,11 +94,14 @@ pub struct Generation<B: Backend> {
     number: usize,
     prompt: Vec<u32>,
     completion: Vec<u32>,
+    /// Chunks of the prompt, but for its last one, that nobody has waited for yet, oldest first: where each ends.
+    chunks: VecDeque<(usize, B::Fence)>,
     /// Sampled tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
     in_flight: VecDeque<B::Token>,
     /// Has seen the prompt, the completion and what is in flight; made when it is first needed.
     sampler: Option<B::Sampler>,
     cached_tokens: usize,
+    processed_tokens: usize,
     max_tokens: usize,
     sampling: Sampling,
     seed: u64,
@@ -108,6 +120,7 @@ impl<B: Backend> Generation<B> {
             completion_tokens: self.completion.len(),
             total_tokens: self.prompt.len() + self.completion.len(),
             cached_tokens: self.cached_tokens,
+            processed_tokens: self.processed_tokens,
         }
     }
 
@@ -118,6 +131,7 @@ impl<B: Backend> Generation<B> {
 
     /// Forgets what was computed ahead. The next step begins again after the completion.
     fn rewind(&mut self) {
+        self.chunks.clear();
         self.in_flight.clear();
         self.sampler = None;
     }
@@ -184,6 +198,8 @@ impl<B: Backend> Engine<B> {
         let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
         // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
         backend.wait().await?;
+        // Not waited for: the page can be used while the device compiles these.
+        rehearse_rules(&mut backend, &config, &weights, &mut cache)?;
         Ok(Self {
             backend,
             config,
@@ -260,9 +276,11 @@ impl<B: Backend> Engine<B> {
             number: self.generations,
             prompt,
             completion: Vec::new(),
+            chunks: VecDeque::new(),
             in_flight: VecDeque::new(),
             sampler: None,
             cached_tokens: common,
+            processed_tokens: common,
             max_tokens: request.max_tokens.map_or(room, |most| most.min(room)),
             sampling: request.sampling(),
             seed: request.seed.unwrap_or(0),
@@ -280,7 +298,7 @@ impl<B: Backend> Engine<B> {
         ))
     }
 
-    /// Computes the next token, or the next part of a long prompt (then the text is empty). After a step whose
+    /// Waits for the next token, or for the next part of a long prompt (then the text is empty). After a step whose
     /// `finished` is set there is nothing more to do. A step that is dropped before it ends loses nothing.
     ///
     /// # Errors
@@ -300,8 +318,19 @@ impl<B: Backend> Engine<B> {
     }
 
     async fn advance(&mut self, generation: &mut Generation<B>) -> Result<Step> {
-        if generation.in_flight.is_empty() {
+        if self.last_used_by != generation.number {
+            generation.chunks.clear();
+        }
+        let chunks_in_flight = self.backend.steps_in_flight().min(CHUNKS_IN_FLIGHT);
+        while generation.in_flight.is_empty() && generation.chunks.len() < chunks_in_flight {
             self.run_known(generation)?;
+        }
+        if let Some((end, fence)) = generation.chunks.front() {
+            self.backend.reached(fence).await?;
+            generation.processed_tokens = generation.processed_tokens.max(*end).min(generation.prompt.len());
+            generation.chunks.pop_front();
+            // The caller may cancel in between.
+            return Ok(Step { text: String::new(), finished: None });
         }
         // Where another generation has used the cache since, what is in flight is waited for, and then run again.
         while self.last_used_by == generation.number
@@ -311,13 +340,10 @@ impl<B: Backend> Engine<B> {
         {
             self.run_sampled(generation)?;
         }
-        let Some(token) = generation.in_flight.front() else {
-            // More of the prompt is to come. The caller may cancel in between, so nothing more is asked for before.
-            self.backend.wait().await?;
-            return Ok(Step { text: String::new(), finished: None });
-        };
+        let token = generation.in_flight.front().expect("behind the last chunk of the prompt a token is sampled");
         let id = self.backend.token(token).await?;
         generation.in_flight.pop_front();
+        generation.processed_tokens = generation.prompt.len();
         // It has been run if another was sampled after it.
         if !generation.in_flight.is_empty() && self.last_used_by == generation.number {
             debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
@@ -343,6 +369,7 @@ impl<B: Backend> Engine<B> {
         let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, position)?;
         self.cached.extend_from_slice(ids);
         if end < sequence.len() {
+            generation.chunks.push_back((end, self.backend.fence()));
             return Ok(());
         }
         self.sample(generation, &logits, end)
@@ -396,9 +423,11 @@ mod tests {
             number: 0,
             prompt: vec![],
             completion: vec![],
+            chunks: VecDeque::new(),
             in_flight: VecDeque::new(),
             sampler: None,
             cached_tokens: 0,
+            processed_tokens: 0,
             max_tokens: 1,
             sampling: Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 },
             seed: 0,

@@ -6,12 +6,12 @@ use crate::{
     Result,
     backend::{Backend, Sampling, Tokens},
     format::Checkpoint,
-    model::forward,
+    model::{Config, Weights, forward},
     weights::stand_ins,
 };
 
-/// Has the backend make everything that replies of this model will need. `cache` must be empty and hold `context_length`
-/// tokens; it stays as it is.
+/// Has the backend make what the first replies of this model will need, which is all but what [`rehearse_rules`] makes.
+/// `cache` must be empty and hold `context_length` tokens; it stays as it is.
 ///
 /// # Errors
 /// What the backend gives, such as [`crate::Error::OutOfDeviceMemory`] where a matrix, or what a whole chunk of a prompt
@@ -26,6 +26,31 @@ pub(super) async fn rehearse<B: Backend>(
         return Ok(());
     }
     let result = play(backend, checkpoint, cache, context_length).await;
+    backend.end_rehearsal();
+    result
+}
+
+/// Has the backend make what only replies need that are sampled by filters or with a penalty. A device that compiles one
+/// kernel after the other may still be at it when this has returned, and only a reply that begins before it is done waits.
+///
+/// # Errors
+/// What the backend gives.
+pub(super) fn rehearse_rules<B: Backend>(
+    backend: &mut B,
+    config: &Config,
+    weights: &Weights<B>,
+    cache: &mut B::Cache,
+) -> Result<()> {
+    if !backend.begin_rehearsal()? {
+        return Ok(());
+    }
+    let result = forward(backend, config, weights, cache, Tokens::Known(&[0]), 0).and_then(|logits| {
+        let filtered = Sampling { temperature: 1.0, top_k: 2, top_p: 0.5, min_p: 0.5, ..GREEDY };
+        let penalised = |sampling| Sampling { repetition_penalty: 2.0, ..sampling };
+        [filtered, penalised(GREEDY), penalised(filtered)]
+            .iter()
+            .try_for_each(|sampling| draw(backend, config, sampling, &logits).map(|_| ()))
+    });
     backend.end_rehearsal();
     result
 }
@@ -47,21 +72,18 @@ async fn play<B: Backend>(
         if count > 1 {
             continue;
         }
-        for sampling in samplings() {
-            let mut sampler = backend.create_sampler(&sampling, 0, config.vocab_size, &[])?;
-            let token = backend.sample(&mut sampler, &logits, count)?;
-            if count < context_length {
-                forward(backend, config, &weights, cache, Tokens::Sampled(&token), count)?;
-            }
+        let token = draw(backend, config, &GREEDY, &logits)?;
+        if count < context_length {
+            forward(backend, config, &weights, cache, Tokens::Sampled(&token), count)?;
         }
     }
     Ok(())
 }
 
-/// Greedy and with all filters, each without and with the penalty: every step that a sampler may have to take.
-fn samplings() -> [Sampling; 4] {
-    let greedy = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
-    let filtered = Sampling { temperature: 1.0, top_k: 2, top_p: 0.5, min_p: 0.5, ..greedy };
-    let penalised = |sampling| Sampling { repetition_penalty: 2.0, ..sampling };
-    [greedy, filtered, penalised(greedy), penalised(filtered)]
+const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+
+/// Draws the token at position 1.
+fn draw<B: Backend>(backend: &mut B, config: &Config, sampling: &Sampling, logits: &B::Activation) -> Result<B::Token> {
+    let mut sampler = backend.create_sampler(sampling, 0, config.vocab_size, &[])?;
+    backend.sample(&mut sampler, logits, 1)
 }

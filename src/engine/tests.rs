@@ -228,6 +228,59 @@ fn replies_are_the_same_whatever_is_in_flight() {
     }
 }
 
+/// A prompt of two chunks: it is told how far it is read, whatever else uses the cache meanwhile, and cancelled it leaves the
+/// next reply right.
+fn check_long_prompt<B: Backend>(backend: B, expected: &[Reply]) {
+    let mut engine = load(backend, None);
+    let [.., other, long] = requests();
+    let [.., expected_other, expected_long] = expected else { panic!("{expected:?}") };
+    let ahead = engine.backend.steps_in_flight() > 1;
+    let mut generation = engine.begin(&long).unwrap();
+    let usage = generation.usage();
+    assert_eq!((usage.processed_tokens, usage.cached_tokens), (0, 0));
+    let mut processed = Vec::new();
+    while engine.cached.len() < usage.prompt_tokens || processed.len() < 2 {
+        assert_eq!(block_on(engine.step(&mut generation)).unwrap().finished, None);
+        processed.push(generation.usage().processed_tokens);
+        let run = if ahead || processed.len() > 1 { usage.prompt_tokens } else { 256 };
+        assert!((run..run + 3).contains(&engine.cached.len()), "{} tokens of {run}", engine.cached.len());
+    }
+    assert_eq!(processed, [256, usage.prompt_tokens]);
+    finish(&mut engine, &mut generation);
+    assert_eq!(generation.tokens(), expected_long.tokens);
+
+    // A reply in between takes the cache away.
+    engine.cached.clear();
+    let mut generation = engine.begin(&long).unwrap();
+    block_on(engine.step(&mut generation)).unwrap();
+    assert_eq!(generation.usage().processed_tokens, 256);
+    assert_eq!(reply(&mut engine, &other), *expected_other);
+    while generation.tokens().is_empty() {
+        block_on(engine.step(&mut generation)).unwrap();
+        assert!(generation.usage().processed_tokens >= 256);
+    }
+    finish(&mut engine, &mut generation);
+    assert_eq!(generation.tokens(), expected_long.tokens);
+
+    engine.cached.clear();
+    let mut cancelled = engine.begin(&long).unwrap();
+    block_on(engine.step(&mut cancelled)).unwrap();
+    drop(cancelled);
+    assert_eq!(reply(&mut engine, &other), *expected_other);
+}
+
+#[test]
+fn a_long_prompt_tells_how_far_it_is_read() {
+    let expected = alone(&requests());
+    for steps_ahead in [0, 2] {
+        check_long_prompt(cpu(steps_ahead), &expected);
+    }
+    #[cfg(feature = "gpu")]
+    if let Some(gpu) = gpu() {
+        check_long_prompt(gpu, &expected);
+    }
+}
+
 #[test]
 fn replies_end_where_they_should_whatever_is_in_flight() {
     for steps_ahead in [0, 2] {

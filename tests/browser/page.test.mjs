@@ -114,6 +114,21 @@ test("a reply can be stopped; what was written stays, and the next one is right"
   assert.equal(await replies(page).textContent(), golden);
 });
 
+test("a long message shows how far it is read", async (t) => {
+  const { page } = await open(t, { query: "" });
+  await page.evaluate(() => {
+    const reading = document.getElementById("reading");
+    window.read = [];
+    new MutationObserver(() => window.read.push(reading.textContent)).observe(reading, { childList: true });
+  });
+  await ask(page, "One two three four five six seven. ".repeat(40));
+  await finished(page);
+  const [first, second, ...rest] = await page.evaluate(() => window.read);
+  assert.match(first, /^Reading the prompt: 0 of \d{3} tokens$/);
+  assert.match(second, /^Reading the prompt: 256 of \d{3} tokens$/);
+  assert.deepEqual(new Set(rest), new Set([""]));
+});
+
 test("without WebGPU the page says so and runs on the CPU", async (t) => {
   const { page } = await open(t, { browser: browsers.cpu, query: "" });
   assert.match(await page.locator("#notice").textContent(), /runs on the CPU.*no adapter was found/);

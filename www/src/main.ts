@@ -1,5 +1,12 @@
 // The page: loads a model, holds one conversation, shows what the runtime measures.
-import { Plume, PlumeError, type ChatMessage, type ModelSource, type Progress } from "./plume-lm/dist/index.js";
+import {
+  Plume,
+  PlumeError,
+  type ChatMessage,
+  type ModelSource,
+  type Progress,
+  type PromptProgress,
+} from "./plume-lm/dist/index.js";
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -30,6 +37,7 @@ const page = {
   send: element<HTMLButtonElement>("send"),
   stop: element<HTMLButtonElement>("stop"),
   adapter: element("adapter"),
+  reading: element("reading"),
   speed: element("speed"),
   density: element("density"),
   cache: element("cache"),
@@ -72,6 +80,15 @@ function showProgress({ phase, loaded, total }: Progress): void {
   }
   page.progressText.textContent =
     phase === "ready" ? "Ready" : `Loading weights: ${megabytes(loaded)} of ${megabytes(total)}`;
+}
+
+/** Tells how far a prompt is read, where that takes long enough to be told. */
+function showReading({ processed, total, cached }: PromptProgress): void {
+  const long = total - cached > 256 && processed < total;
+  page.reading.textContent = long
+    ? `Reading the prompt: ${processed.toLocaleString("en")} of ${total.toLocaleString("en")} tokens`
+    : "";
+  page.speed.hidden = long;
 }
 
 /** Loads a model. The one in use stays until the new one is ready, so that a failure loses nothing. */
@@ -191,7 +208,7 @@ async function ask(content: string): Promise<void> {
     const temperature = page.temperature.valueAsNumber;
     const parts = await lm.chat.completions.create(
       { messages: conversation, stream: true, temperature: Number.isNaN(temperature) ? 0 : temperature },
-      { signal: mine.signal },
+      { signal: mine.signal, onPromptProgress: showReading },
     );
     let drawn = false;
     for await (const part of parts) {
@@ -210,6 +227,7 @@ async function ask(content: string): Promise<void> {
   } finally {
     show();
     shown.classList.remove("writing");
+    showReading({ processed: 0, total: 0, cached: 0 });
     if (answer.content) conversation.push(answer);
     else {
       // Nothing came: the question goes back to where it can be sent again.

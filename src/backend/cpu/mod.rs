@@ -87,6 +87,7 @@ impl Backend for CpuBackend {
     type Cache = Cache;
     type Sampler = Sampler;
     type Token = u32;
+    type Fence = ();
 
     fn name(&self) -> String {
         "CPU".to_owned()
@@ -245,7 +246,9 @@ impl Backend for CpuBackend {
         1 + self.steps_ahead
     }
 
-    async fn wait(&mut self) -> Result<()> {
+    fn fence(&mut self) {}
+
+    async fn reached(&mut self, (): &()) -> Result<()> {
         Ok(())
     }
 

@@ -56,9 +56,10 @@ pub(super) enum Kernel {
         column_lanes: u32,
         depth: u32,
     },
-    /// One step of finding where the filters cut.
+    /// One step of finding where the filters cut. `staged` adds up in workgroup memory first.
     SampleSelect {
         width: u32,
+        staged: bool,
     },
     /// The best token of each chunk, of those that the filters keep where it is `filtered`.
     SampleDraw {
@@ -206,6 +207,7 @@ impl Kernel {
             (Self::AppendAndAbsorb { depth, .. }, "REDUCE") => depth > 1,
             (Self::AppendAndAbsorb { expanded, .. }, "EXPANDED") => expanded,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
+            (Self::SampleSelect { staged, .. }, "STAGED") => staged,
             (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
             (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
             (Self::SampleMerge { penalised, .. }, "PENALTY") => penalised,
@@ -228,7 +230,7 @@ impl Kernel {
             Self::LatentAttentionValues { latent, entry } => vec![("LATENT", latent), ("ENTRY", entry)],
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
             Self::SparseMatmulPacked { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
-            Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
+            Self::SampleSelect { width, .. } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
                 vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
             }
             Self::Embed

@@ -30,7 +30,7 @@ pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
 use rehearsal::SetAside;
 use sampling::Draws;
-pub use sampling::{Sampler, Token};
+pub use sampling::{Fence, Sampler, Token};
 
 /// f32 [tokens, width] on the device.
 pub struct Activation {
@@ -118,6 +118,7 @@ impl Backend for GpuBackend {
     type Cache = Cache;
     type Sampler = Sampler;
     type Token = Token;
+    type Fence = Fence;
 
     fn name(&self) -> String {
         self.device.name.clone()
@@ -252,8 +253,12 @@ impl Backend for GpuBackend {
         sampling::STEPS_IN_FLIGHT
     }
 
-    async fn wait(&mut self) -> Result<()> {
-        self.all_done().await
+    fn fence(&mut self) -> Fence {
+        self.end_of_work()
+    }
+
+    async fn reached(&mut self, fence: &Fence) -> Result<()> {
+        self.device.fetched(&fence.0).await.map(|_| ())
     }
 
     async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {

@@ -47,6 +47,9 @@ pub struct Token {
     state: Rc<ReadBack>,
 }
 
+/// A copy of the state that is there once everything submitted before it is done.
+pub struct Fence(pub(super) Rc<ReadBack>);
+
 /// What the backend remembers between draws.
 #[derive(Default)]
 pub(super) struct Draws {
@@ -137,7 +140,7 @@ impl GpuBackend {
         }
         for stage in stages {
             self.device.dispatch(Dispatch {
-                kernel: Kernel::SampleSelect { width },
+                kernel: Kernel::SampleSelect { width, staged: !self.narrow },
                 variant: Variant::Plain,
                 buffers: &[(0, logits.values.buffer()), (1, sampler.buffer.buffer()), (2, &selection)],
                 params: &[vocab_size, previous, stage],
@@ -192,10 +195,10 @@ impl GpuBackend {
         }
     }
 
-    pub(super) async fn all_done(&mut self) -> Result<()> {
+    pub(super) fn end_of_work(&mut self) -> Fence {
         let slot = self.draws.ring.slot(&self.device, STATE);
         self.device.fetch(&self.state, &slot);
-        self.device.fetched(&slot).await.map(|_| ())
+        Fence(slot)
     }
 
     fn selection(&mut self) -> Result<Buffer> {
