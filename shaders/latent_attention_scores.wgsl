@@ -32,44 +32,25 @@ fn queries(at: vec4<u32>) -> mat4x4<f32> {
     return transpose(mat4x4<f32>(latent_query[at.x], latent_query[at.y], latent_query[at.z], latent_query[at.w]));
 }
 
-/// The scores of four rows with four entries, a column each, but LEAST where a row does not reach the entry.
-fn reached(scores: mat4x4<f32>, length: vec4<u32>, entry: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        select(LEAST, scores[0], vec4<u32>(entry) < length),
-        select(LEAST, scores[1], vec4<u32>(entry + 1u) < length),
-        select(LEAST, scores[2], vec4<u32>(entry + 2u) < length),
-        select(LEAST, scores[3], vec4<u32>(entry + 3u) < length),
-    );
+/// Stores the scores of four rows with four entries, every other vec4 from `at` on, but LEAST where a row does not reach the
+/// entry.
+fn store(at: u32, scores: mat4x4<f32>, entry: u32, length: vec4<u32>) {
+#repeat i 4
+    weights[at + 2u * $i] = select(LEAST, scores[$i], vec4<u32>(entry + $i) < length);
+#end
 }
 
-fn largest(scores: mat4x4<f32>) -> vec4<f32> {
-    return max(max(scores[0], scores[1]), max(scores[2], scores[3]));
-}
-
-/// Stores the weights of four rows with four entries, every other vec4 from `at` on.
-fn store(at: u32, scores: mat4x4<f32>, top: vec4<f32>) {
-    weights[at] = select(vec4<f32>(), exp(scores[0] - top), scores[0] > LEAST);
-    weights[at + 2u] = select(vec4<f32>(), exp(scores[1] - top), scores[1] > LEAST);
-    weights[at + 4u] = select(vec4<f32>(), exp(scores[2] - top), scores[2] > LEAST);
-    weights[at + 6u] = select(vec4<f32>(), exp(scores[3] - top), scores[3] > LEAST);
-}
-
-/// Takes the scores of eight rows with eight entries, by fours, to their weights, and stores them.
-fn finish(eight: u32, entry: u32, low: vec4<u32>, high: vec4<u32>, scores: array<mat4x4<f32>, 4>) {
-    let low_length = low / params.heads + state.position + 1u;
-    let high_length = high / params.heads + state.position + 1u;
-    let low_near = reached(scores[0], low_length, entry);
-    let low_far = reached(scores[1], low_length, entry + 4u);
-    let high_near = reached(scores[2], high_length, entry);
-    let high_far = reached(scores[3], high_length, entry + 4u);
-    let low_most = max(largest(low_near), largest(low_far));
-    let high_most = max(largest(high_near), largest(high_far));
-    most[eight * 2u] = low_most;
-    most[eight * 2u + 1u] = high_most;
-    store(eight * 16u, low_near, low_most);
-    store(eight * 16u + 1u, high_near, high_most);
-    store(eight * 16u + 8u, low_far, low_most);
-    store(eight * 16u + 9u, high_far, high_most);
+/// Takes the scores of four rows with eight entries, every other vec4 from `at` on, to their weights.
+fn weigh(at: u32) -> vec4<f32> {
+    var largest = LEAST;
+    for (var i = at; i < at + 16u; i += 2u) {
+        largest = max(largest, weights[i]);
+    }
+    for (var i = at; i < at + 16u; i += 2u) {
+        let score = weights[i];
+        weights[i] = select(vec4<f32>(), exp(score - largest), score > LEAST);
+    }
+    return largest;
 }
 
 @compute @workgroup_size(8)
@@ -114,8 +95,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         high_fourth += q * d;
     }
     let eight = id.y * params.eights + id.x * 2u;
-    finish(eight, entry, low, high, array<mat4x4<f32>, 4>(low_first, low_second, high_first, high_second));
+    let low_length = low / params.heads + vec4<u32>(state.position + 1u);
+    let high_length = high / params.heads + vec4<u32>(state.position + 1u);
+    store(eight * 16u, low_first, entry, low_length);
+    store(eight * 16u + 8u, low_second, entry + 4u, low_length);
+    store(eight * 16u + 1u, high_first, entry, high_length);
+    store(eight * 16u + 9u, high_second, entry + 4u, high_length);
     if (entry + 8u <= last) {
-        finish(eight + 1u, entry + 8u, low, high, array<mat4x4<f32>, 4>(low_third, low_fourth, high_third, high_fourth));
+        store(eight * 16u + 16u, low_third, entry + 8u, low_length);
+        store(eight * 16u + 24u, low_fourth, entry + 12u, low_length);
+        store(eight * 16u + 17u, high_third, entry + 8u, high_length);
+        store(eight * 16u + 25u, high_fourth, entry + 12u, high_length);
+    }
+    // In a loop, since exponentials are long where they are compiled.
+    for (var i = 2u * eight; i < 2u * eight + select(2u, 4u, entry + 8u <= last); i++) {
+        most[i] = weigh(i / 2u * 16u + (i & 1u));
     }
 }
