@@ -7,7 +7,7 @@
 // One workgroup of WIDTH: one part, TILE entries at a time with an online softmax. Heads go in fours, so that an entry that
 // was read serves four of them: a score item is (four heads, entry), a value item (four heads, four latent values).
 // Entries go through workgroup memory on their way to the scores, since neighbouring invocations want neighbouring entries,
-// which lie far apart. WIDTH is QUADS * TILE, a score item each. Dispatch (parts, heads / (4 * QUADS), tokens), rounded up.
+// which lie far apart. Dispatch (parts, heads / (4 * QUADS), tokens), rounded up.
 @group(0) @binding(0) var<uniform> state: State;
 @group(0) @binding(1) var<storage, read> latent_query: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> cache: array<vec2<u32>>;
@@ -17,6 +17,9 @@ struct State { token: u32, position: u32 }
 struct Params { heads: u32, parts: u32, part_length: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 const LEAST = vec4<f32>(-3.0e38);
+const TILE = 64u;
+/// A score item each.
+const WIDTH = QUADS * TILE;
 /// Value items of one invocation.
 const HELD = (QUADS * LATENT + WIDTH - 1u) / WIDTH;
 /// Scores of the tile, then their exponentials.

@@ -13,7 +13,7 @@
 // logits [vocab_size]; candidates [chunks] (key of the score, token, bits of a logit that is not finite or 0, 0).
 // selection: word 0 the largest key; word 1 the key at which top-k cuts; from word 4 for each stage (digits found so far,
 // what is wanted of the logits that have them: low word, high word, unused); from word 64 for each stage 256 low words, then
-// 256 high words. All zeros to begin with. Workgroups of WIDTH, at least 16. Dispatch (chunks, 1, 1).
+// 256 high words. All zeros to begin with. Workgroups of WIDTH, a power of two from 16 to 256. Dispatch (chunks, 1, 1).
 struct Rules {
     temperature: f32,
     inverse_temperature: f32,
@@ -322,7 +322,9 @@ fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group
         }
         weight = plus(weight, vec2<u32>(one, 0u));
     }
-    add(stage, current, weight);
+    if (stage != LARGEST) { // It has no bins.
+        add(stage, current, weight);
+    }
     if (stage == 0u || stage == LARGEST) {
         atomicMax(&largest, most_here);
     }

@@ -44,8 +44,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         {
             let part = block; // A loop that ran once would be compiled as one, with all sums carried through it.
 #endif
-            // Sums of value times quant, and of values.
+            // Sums of value times quant, and of values. Set to zero by hand: in browsers on SwiftShader an array that is declared
+            // in a loop keeps what it had the last time round.
             var products: array<vec4<f32>, 8>;
+#repeat i 8
+            products[$i] = vec4<f32>();
+#end
             var total = 0.0;
 #repeat k 2
             if ($k < ALIKE) {

@@ -156,7 +156,7 @@ pub fn kernels(bench: &mut Bench, mix: Mix, vocabulary: usize, copy: f64) -> Res
     attention(bench, &model, copy)
 }
 
-/// The three kernels of attention at the end of a full context.
+/// The kernels of attention at the end of a full context; where a processor plays the GPU LatentAttention is two.
 fn attention(bench: &mut Bench, model: &RandomModel, copy: f64) -> Result<()> {
     let mut config = model.config.clone();
     let cached = (CONTEXT * bench.gpu.cache_bytes_a_token(&config)) as u64;
@@ -178,9 +178,13 @@ fn attention(bench: &mut Bench, model: &RandomModel, copy: f64) -> Result<()> {
         };
         gpu.latent_attention(&mut cache.borrow_mut(), attention, &config).map(drop)
     };
+    // A GPU's bytes, whatever the adapter is.
+    let narrow = bench.gpu.is_software();
+    bench.gpu.set_narrow(false);
     bench.gpu.take_counters();
     run(&mut bench.gpu, 0)?;
     let all = bench.gpu.take_counters().bytes_read as f64;
+    bench.gpu.set_narrow(narrow);
     let weights = matrices[0].bytes() as f64;
     let (nope, v) = (config.qk_nope_head_dim as f64, config.v_head_dim as f64);
     let parts = all - weights - cached as f64;

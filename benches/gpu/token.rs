@@ -101,8 +101,10 @@ pub fn token(bench: &mut Bench, mix: Mix, options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Dispatches and bytes.
+/// Dispatches and bytes, of the kernels for a GPU, whatever the adapter is.
 fn counts(bench: &mut Bench, model: &mut Model) -> Result<()> {
+    let narrow = bench.gpu.is_software();
+    bench.gpu.set_narrow(false);
     let mix = model.random.mix;
     let layers = model.weights.layers.len();
     let mut counted = |model: &mut Model, position| -> Result<_> {
@@ -119,6 +121,7 @@ fn counts(bench: &mut Bench, model: &mut Model) -> Result<()> {
     let last = model.weights.layers.pop().expect("a model has layers");
     let (fewer, ..) = counted(model, 0)?;
     model.weights.layers.push(last);
+    bench.gpu.set_narrow(narrow);
 
     let name = |what: &str| format!("{mix}: {what}");
     bench.figure(&name("dispatches a layer"), (dispatches - fewer) as f64, "", 1);

@@ -165,6 +165,7 @@ export class Plume {
     };
     let processed = -1;
     const report = ({ processed_tokens, prompt_tokens, cached_tokens }: CoreUsage) => {
+      check();
       if (processed_tokens <= processed) return;
       processed = processed_tokens;
       tell(onPromptProgress, { processed, total: prompt_tokens, cached: cached_tokens });

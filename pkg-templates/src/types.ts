@@ -70,7 +70,7 @@ export interface Progress {
 
 /** How much of a prompt has been read. */
 export interface PromptProgress {
-  /** Tokens that the cache holds by now: those of `cached`, and those computed since. */
+  /** Tokens that have been read: those of `cached`, and those computed since. */
   processed: number;
   total: number;
   /** Tokens that were still in the cache. */

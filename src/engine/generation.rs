@@ -51,7 +51,7 @@ impl FinishReason {
     }
 }
 
-/// Tokens counted, by OpenAI's names.
+/// Tokens counted, by OpenAI's names where it has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     pub prompt_tokens: usize,
@@ -59,7 +59,7 @@ pub struct Usage {
     pub total_tokens: usize,
     /// Prompt tokens that were still in the cache and were not computed again.
     pub cached_tokens: usize,
-    /// Prompt tokens that the cache holds by now, as far as that was waited for, those among them that it held before.
+    /// Prompt tokens that have been read, as far as that was waited for, or that the cache still held.
     pub processed_tokens: usize,
 }
 
@@ -85,6 +85,8 @@ pub struct Engine<B: Backend> {
     last_used_by: usize,
     generations: usize,
     context_length: usize,
+    /// [`PREFILL_CHUNK`], but in tests.
+    pub(super) prefill_chunk: usize,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 }
@@ -209,6 +211,7 @@ impl<B: Backend> Engine<B> {
             last_used_by: 0,
             generations: 0,
             context_length,
+            prefill_chunk: PREFILL_CHUNK,
             tokenizer,
             template,
         })
@@ -363,7 +366,7 @@ impl<B: Backend> Engine<B> {
         let position = common_length(&self.cached, &sequence[..sequence.len() - 1]);
         self.cached.truncate(position);
         self.last_used_by = generation.number;
-        let end = sequence.len().min(position + PREFILL_CHUNK);
+        let end = sequence.len().min(position + self.prefill_chunk);
         let ids = &sequence[position..end];
         let tokens = Tokens::Known(ids);
         let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, position)?;

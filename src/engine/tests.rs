@@ -228,56 +228,72 @@ fn replies_are_the_same_whatever_is_in_flight() {
     }
 }
 
-/// A prompt of two chunks: it is told how far it is read, whatever else uses the cache meanwhile, and cancelled it leaves the
-/// next reply right.
-fn check_long_prompt<B: Backend>(backend: B, expected: &[Reply]) {
-    let mut engine = load(backend, None);
+/// A prompt of several chunks: it is told how far it is read, whatever else uses the cache meanwhile, and cancelled it leaves
+/// the next reply right.
+fn check_long_prompt<B: Backend>(engine: &mut Engine<B>, chunk: usize, expected: &[Reply]) {
+    engine.prefill_chunk = chunk;
+    engine.cached.clear();
     let [.., other, long] = requests();
     let [.., expected_other, expected_long] = expected else { panic!("{expected:?}") };
-    let ahead = engine.backend.steps_in_flight() > 1;
+    let in_flight = if engine.backend.steps_in_flight() > 1 { 2 } else { 1 };
     let mut generation = engine.begin(&long).unwrap();
     let usage = generation.usage();
+    let total = usage.prompt_tokens;
     assert_eq!((usage.processed_tokens, usage.cached_tokens), (0, 0));
-    let mut processed = Vec::new();
-    while engine.cached.len() < usage.prompt_tokens || processed.len() < 2 {
+    let ends: Vec<usize> = (chunk..total).step_by(chunk).chain([total]).collect();
+    for (step, end) in ends.iter().enumerate() {
         assert_eq!(block_on(engine.step(&mut generation)).unwrap().finished, None);
-        processed.push(generation.usage().processed_tokens);
-        let run = if ahead || processed.len() > 1 { usage.prompt_tokens } else { 256 };
+        assert_eq!(generation.usage().processed_tokens, *end);
+        // The last part is followed by sampled tokens at once.
+        let run = ends[(step + in_flight).min(ends.len()) - 1];
         assert!((run..run + 3).contains(&engine.cached.len()), "{} tokens of {run}", engine.cached.len());
     }
-    assert_eq!(processed, [256, usage.prompt_tokens]);
-    finish(&mut engine, &mut generation);
+    finish(engine, &mut generation);
     assert_eq!(generation.tokens(), expected_long.tokens);
 
     // A reply in between takes the cache away.
-    engine.cached.clear();
-    let mut generation = engine.begin(&long).unwrap();
-    block_on(engine.step(&mut generation)).unwrap();
-    assert_eq!(generation.usage().processed_tokens, 256);
-    assert_eq!(reply(&mut engine, &other), *expected_other);
-    while generation.tokens().is_empty() {
-        block_on(engine.step(&mut generation)).unwrap();
-        assert!(generation.usage().processed_tokens >= 256);
-    }
-    finish(&mut engine, &mut generation);
-    assert_eq!(generation.tokens(), expected_long.tokens);
+    for steps in 1..ends.len() {
+        engine.cached.clear();
+        let mut generation = engine.begin(&long).unwrap();
+        for _ in 0..steps {
+            block_on(engine.step(&mut generation)).unwrap();
+        }
+        let mut processed = ends[steps - 1];
+        assert_eq!(generation.usage().processed_tokens, processed);
+        assert_eq!(reply(engine, &other), *expected_other);
+        while generation.tokens().is_empty() {
+            block_on(engine.step(&mut generation)).unwrap();
+            assert!(generation.usage().processed_tokens >= processed);
+            processed = generation.usage().processed_tokens;
+        }
+        assert_eq!(processed, total);
+        finish(engine, &mut generation);
+        assert_eq!(generation.tokens(), expected_long.tokens);
 
-    engine.cached.clear();
-    let mut cancelled = engine.begin(&long).unwrap();
-    block_on(engine.step(&mut cancelled)).unwrap();
-    drop(cancelled);
-    assert_eq!(reply(&mut engine, &other), *expected_other);
+        engine.cached.clear();
+        let mut cancelled = engine.begin(&long).unwrap();
+        for _ in 0..steps {
+            block_on(engine.step(&mut cancelled)).unwrap();
+        }
+        drop(cancelled);
+        assert_eq!(reply(engine, &other), *expected_other);
+    }
 }
 
 #[test]
 fn a_long_prompt_tells_how_far_it_is_read() {
     let expected = alone(&requests());
-    for steps_ahead in [0, 2] {
-        check_long_prompt(cpu(steps_ahead), &expected);
+    for chunk in [256, 96] {
+        for steps_ahead in [0, 2] {
+            check_long_prompt(&mut load(cpu(steps_ahead), None), chunk, &expected);
+        }
     }
     #[cfg(feature = "gpu")]
     if let Some(gpu) = gpu() {
-        check_long_prompt(gpu, &expected);
+        let mut engine = load(gpu, None);
+        for chunk in [256, 96] {
+            check_long_prompt(&mut engine, chunk, &expected);
+        }
     }
 }
 

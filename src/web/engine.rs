@@ -195,7 +195,7 @@ impl PlumeEngine {
         ])
     }
 
-    /// The tokens of a reply so far, in OpenAI's fields.
+    /// The tokens of a reply so far, in OpenAI's fields, and those processed.
     pub fn usage(&self, reply: u32) -> std::result::Result<JsValue, JsValue> {
         let usage =
             on!(&self.session, session => session.replies.get(&reply).map(Generation::usage)).unwrap_or_default();

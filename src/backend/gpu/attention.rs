@@ -151,8 +151,7 @@ impl GpuBackend {
             return self.attend_expanded(cache, attention, query.buffer(), config);
         }
 
-        let context = self.attend_absorbed(cache, attention, &query, config)?;
-
+        let context = self.attend_absorbed(cache, attention, query.buffer(), config)?;
         let o = self.activation(tokens, heads * v)?;
         let mut buffers = weights.bindings();
         buffers.extend([(2, context.z.buffer()), (3, context.sums.buffer()), (4, o.values.buffer()), (5, &self.state)]);
@@ -166,10 +165,8 @@ impl GpuBackend {
             repeated: tokens == 1,
         })?;
         if tokens == 1 {
-            let weights = kv_b_proj.bytes();
             let parts = length.div_ceil(context.part_length);
-            self.device.counters.bytes_read +=
-                weights + (length * entry_bytes(config) + parts * heads * latent * 16) as u64;
+            self.device.counters.bytes_read += kv_b_proj.bytes() + (parts * heads * latent * 16) as u64;
         }
         Ok(o)
     }
@@ -179,57 +176,81 @@ impl GpuBackend {
         &mut self,
         cache: &Cache,
         attention: &LatentAttention<'_, Self>,
-        query: &Scratch,
+        query: &Buffer,
         config: &Config,
     ) -> Result<Parts> {
-        let LatentAttention { layer, position, q, .. } = *attention;
-        let (heads, tokens) = (config.num_attention_heads, q.tokens);
+        let (heads, tokens) = (config.num_attention_heads, attention.q.tokens);
         let (latent, entry) = entry_shape(config);
-        let length = position + tokens;
         // Many tokens fill the device with fewer parts each, and so take no more memory than one.
         let (least, most) = if self.narrow { NARROW_PARTS } else { PARTS };
         let part_length = (tokens * least).max(cache.capacity.div_ceil(most)).next_multiple_of(EIGHT);
         let parts = cache.capacity.div_ceil(part_length);
-        let reached = length.div_ceil(part_length);
         let z = self.device.scratch(tokens * heads * parts * latent * 4)?;
         let sums = self.device.scratch(tokens * heads * parts * 2)?;
-        let cached = &cache.layers[layer];
-        if !self.narrow {
-            let quads = heads.div_ceil(4).min(4);
-            let width = 64 * quads;
-            let [quads, width, latent, entry] = words([quads, width, latent, entry]);
-            self.device.dispatch(Dispatch {
-                kernel: Kernel::LatentAttention(AttentionShape { quads, tile: 64, width, latent, entry }),
-                variant: Variant::Plain,
-                buffers: &[(0, &self.state), (1, query.buffer()), (2, cached), (3, z.buffer()), (4, sums.buffer())],
-                params: &words([heads, parts, part_length]),
-                workgroups: [reached, heads.div_ceil(4 * quads as usize), tokens],
-                repeated: tokens == 1,
-            })?;
-            return Ok(Parts { z, sums, parts, part_length });
+        let context = Parts { z, sums, parts, part_length };
+        if self.narrow {
+            self.attend_in_two_passes(cache, attention, query, config, &context)?;
+            return Ok(context);
         }
+        let length = attention.position + tokens;
+        if tokens == 1 {
+            self.device.counters.bytes_read += (length * entry_bytes(config)) as u64;
+        }
+        let quads = heads.div_ceil(4).min(4);
+        let workgroups = [length.div_ceil(part_length), heads.div_ceil(4 * quads), tokens];
+        let [quads, latent, entry] = words([quads, latent, entry]);
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::LatentAttention(AttentionShape { quads, latent, entry }),
+            variant: Variant::Plain,
+            buffers: &[
+                (0, &self.state),
+                (1, query),
+                (2, &cache.layers[attention.layer]),
+                (3, context.z.buffer()),
+                (4, context.sums.buffer()),
+            ],
+            params: &words([heads, parts, part_length]),
+            workgroups,
+            repeated: tokens == 1,
+        })?;
+        Ok(context)
+    }
 
+    /// The same for processors that play a GPU.
+    fn attend_in_two_passes(
+        &mut self,
+        cache: &Cache,
+        attention: &LatentAttention<'_, Self>,
+        query: &Buffer,
+        config: &Config,
+        context: &Parts,
+    ) -> Result<()> {
+        let (heads, tokens) = (config.num_attention_heads, attention.q.tokens);
+        let (latent, entry) = entry_shape(config);
+        let length = attention.position + tokens;
+        let cached = &cache.layers[attention.layer];
         // A row is one head of one token.
         let rows = tokens * heads;
-        let eights = cache.capacity.div_ceil(EIGHT);
-        let at_once =
-            (MOST_WEIGHTS / (eights * EIGHT)).next_multiple_of(EIGHT).max(EIGHT).min(rows.next_multiple_of(EIGHT));
+        if tokens == 1 {
+            let [entry_bytes, latent_bytes, weight_bytes] = [entry * 8, latent * 8, rows * 4];
+            self.device.counters.bytes_read += (length * (entry_bytes + latent_bytes + weight_bytes)) as u64;
+        }
+        // For one token the same at every position, so that bind groups are kept.
+        let reached = if tokens == 1 { cache.capacity } else { length };
+        let eights = reached.div_ceil(EIGHT);
+        let most_at_once = (MOST_WEIGHTS / (eights * EIGHT * EIGHT) * EIGHT).max(EIGHT);
+        let at_once = most_at_once.min(rows.next_multiple_of(EIGHT));
         let weights = self.device.scratch(at_once * eights * EIGHT)?;
         let largest = self.device.scratch(at_once * eights)?;
         for first in (0..rows).step_by(at_once) {
             let end = rows.min(first + at_once);
+            let eights_of_rows = (end - first).div_ceil(EIGHT);
             self.device.dispatch(Dispatch {
                 kernel: Kernel::LatentAttentionScores { entry: entry as u32 },
                 variant: Variant::Plain,
-                buffers: &[
-                    (0, &self.state),
-                    (1, query.buffer()),
-                    (2, cached),
-                    (3, weights.buffer()),
-                    (4, largest.buffer()),
-                ],
+                buffers: &[(0, &self.state), (1, query), (2, cached), (3, weights.buffer()), (4, largest.buffer())],
                 params: &words([heads, first, end, eights]),
-                workgroups: [length.div_ceil(128), (end - first).div_ceil(EIGHT), 1],
+                workgroups: [length.div_ceil(16 * EIGHT), eights_of_rows, 1],
                 repeated: tokens == 1,
             })?;
             self.device.dispatch(Dispatch {
@@ -239,15 +260,15 @@ impl GpuBackend {
                     (0, &self.state),
                     (1, weights.buffer()),
                     (2, cached),
-                    (3, z.buffer()),
-                    (4, sums.buffer()),
+                    (3, context.z.buffer()),
+                    (4, context.sums.buffer()),
                     (5, largest.buffer()),
                 ],
-                params: &words([heads, first, end, eights, parts, part_length / EIGHT]),
-                workgroups: [latent.div_ceil(32), (end - first).div_ceil(EIGHT), reached],
+                params: &words([heads, first, end, eights, context.parts, context.part_length / EIGHT]),
+                workgroups: [latent.div_ceil(32), eights_of_rows, length.div_ceil(context.part_length)],
                 repeated: tokens == 1,
             })?;
         }
-        Ok(Parts { z, sums, parts, part_length })
+        Ok(())
     }
 }

@@ -56,10 +56,9 @@ pub(super) enum Kernel {
         column_lanes: u32,
         depth: u32,
     },
-    /// One step of finding where the filters cut. `staged` adds up in workgroup memory first.
+    /// One step of finding where the filters cut. More than 16 invocations add up in workgroup memory first.
     SampleSelect {
         width: u32,
-        staged: bool,
     },
     /// The best token of each chunk, of those that the filters keep where it is `filtered`.
     SampleDraw {
@@ -78,7 +77,7 @@ pub(super) enum Kernel {
 pub(super) enum Rows {
     /// Activations, with rows of the weights.
     Activations,
-    /// Activations, with columns of the weights, which are neuron-major.
+    /// Activations, with columns of the weights, which are neuron-major; tiled only.
     Neurons,
     /// The latents of the cache.
     Cache,
@@ -98,9 +97,6 @@ pub(super) enum Epilogue {
 pub(super) struct AttentionShape {
     /// Fours of heads.
     pub quads: u32,
-    /// Cache entries.
-    pub tile: u32,
-    pub width: u32,
     /// In units of 4 values.
     pub latent: u32,
     /// In units of 4 values.
@@ -207,7 +203,7 @@ impl Kernel {
             (Self::AppendAndAbsorb { depth, .. }, "REDUCE") => depth > 1,
             (Self::AppendAndAbsorb { expanded, .. }, "EXPANDED") => expanded,
             (Self::ExpandValue { reduce, .. }, "REDUCE") => reduce,
-            (Self::SampleSelect { staged, .. }, "STAGED") => staged,
+            (Self::SampleSelect { width }, "STAGED") => width > 16,
             (Self::SampleSelect { .. }, "SELECT" | "FILTER") | (Self::SampleDraw { .. }, "DRAW") => true,
             (Self::SampleDraw { filtered, .. } | Self::SampleMerge { filtered, .. }, "FILTER") => filtered,
             (Self::SampleMerge { penalised, .. }, "PENALTY") => penalised,
@@ -223,14 +219,14 @@ impl Kernel {
             Self::ExpandedAttention(ExpandedShape { nope, value, latent, entry, .. }) => {
                 vec![("NOPE", nope), ("VALUE", value), ("LATENT", latent), ("ENTRY", entry)]
             }
-            Self::LatentAttention(AttentionShape { quads, tile, width, latent, entry }) => {
-                vec![("QUADS", quads), ("TILE", tile), ("WIDTH", width), ("LATENT", latent), ("ENTRY", entry)]
+            Self::LatentAttention(AttentionShape { quads, latent, entry }) => {
+                vec![("QUADS", quads), ("LATENT", latent), ("ENTRY", entry)]
             }
             Self::LatentAttentionScores { entry } => vec![("ENTRY", entry)],
             Self::LatentAttentionValues { latent, entry } => vec![("LATENT", latent), ("ENTRY", entry)],
             Self::ExpandValue { latent, .. } => vec![("LATENT", latent)],
             Self::SparseMatmulPacked { column_lanes, depth } => vec![("COLUMN_LANES", column_lanes), ("DEPTH", depth)],
-            Self::SampleSelect { width, .. } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
+            Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
                 vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
             }
             Self::Embed

@@ -49,7 +49,8 @@ impl GpuBackend {
         std::mem::take(&mut self.device.counters)
     }
 
-    /// Records from now on only this kernel, by its name in `kernels.rs`, and leaves the others out; all again with `None`.
+    /// Records from now on only kernels whose names in `kernels.rs` begin so, and leaves the others out; all again with
+    /// `None`.
     pub fn record_only(&mut self, kernel: Option<&str>) {
         self.device.only = kernel.map(str::to_owned);
     }

@@ -140,7 +140,7 @@ impl GpuBackend {
         }
         for stage in stages {
             self.device.dispatch(Dispatch {
-                kernel: Kernel::SampleSelect { width, staged: !self.narrow },
+                kernel: Kernel::SampleSelect { width },
                 variant: Variant::Plain,
                 buffers: &[(0, logits.values.buffer()), (1, sampler.buffer.buffer()), (2, &selection)],
                 params: &[vocab_size, previous, stage],
