@@ -15,8 +15,8 @@ use std::rc::Rc;
 const TILE: usize = MATVEC_ROWS;
 
 /// The largest fraction of active neurons at which many tokens take the sparse product. It reads a row for each token and
-/// each active neuron, the dense one each row once for several tokens. Where a processor plays the GPU the sparse one is the
-/// faster at any fraction.
+/// each active neuron, the dense one each row once for several tokens. Where a processor plays the GPU there is only the sparse
+/// one: it took 0.49 of a dense one's time with half of the neurons active, and 0.85 with all (8 tokens, Q8_0, lavapipe).
 const MOST_SPARSE: f64 = 0.2;
 
 /// For each token lists of non-zero neurons, one for each tile of 16, as matvec.wgsl writes them.
