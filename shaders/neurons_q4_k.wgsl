@@ -3,11 +3,6 @@
 @group(0) @binding(0) var<storage, read> weights: array<u32>;
 @group(0) @binding(1) var<storage, read> scales: array<vec4<u32>>;
 
-/// The four quants that a word begins with.
-fn low(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u));
-}
-
 /// (d * scale, dmin * min) of 32 neurons, part `part` of 256, for one hidden value.
 fn scale_and_min(words: vec4<u32>, part: u32) -> vec2<f32> {
     let bits = vec2<u32>(words.y, words.z) >> vec2<u32>(4u * part);
@@ -42,16 +37,6 @@ fn scale_words32(tile: u32, column: u32, columns: u32) -> ScaleWords {
     words[$i] = scales[at + $i];
 #end
     return words;
-}
-
-/// The quants of neuron `row` for 32 hidden values.
-fn quants32(row: u32, column: u32, columns: u32) -> array<vec4<f32>, 8> {
-    let at = (row * ((columns + 7u) & ~7u) + column) / 8u;
-    let words = vec4<u32>(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
-    let high = words >> vec4<u32>(16u);
-    return array<vec4<f32>, 8>(
-        low(words.x), low(high.x), low(words.y), low(high.y), low(words.z), low(high.z), low(words.w), low(high.w),
-    );
 }
 
 /// Sums of weights times values, from sums of quants times values; `total` is the sum of the values, which the minimum is

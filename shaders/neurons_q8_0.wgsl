@@ -14,21 +14,6 @@ fn weights4(row: u32, column: u32, columns: u32) -> vec4<f32> {
     return quants(weights[(row * stride + column) / 4u]) * vec4<f32>(unpack2x16float(scales[at]), unpack2x16float(scales[at + 1u]));
 }
 
-/// Tiles of 16 neurons of which `scale_words32` has the scales, and those that have the same ones.
-const LOADED = 2u;
-const ALIKE = 2u;
-alias ScaleWords = array<vec4<u32>, 4>;
-
-fn scales4(at: u32) -> vec4<u32> {
-    return vec4<u32>(scales[at], scales[at + 1u], scales[at + 2u], scales[at + 3u]);
-}
-
-/// The scales of the hidden values column to column + 31; column is a multiple of 32.
-fn scale_words32(tile: u32, column: u32, columns: u32) -> ScaleWords {
-    let at = ((tile / 2u) * ((columns + 7u) & ~7u) + column) / 2u;
-    return ScaleWords(scales4(at), scales4(at + 4u), scales4(at + 8u), scales4(at + 12u));
-}
-
 /// The quants of neuron `row` for 32 hidden values.
 fn quants32(row: u32, column: u32, columns: u32) -> array<vec4<f32>, 8> {
     let at = (row * ((columns + 7u) & ~7u) + column) / 4u;

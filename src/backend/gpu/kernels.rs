@@ -132,8 +132,8 @@ pub(super) enum Variant {
 }
 
 macro_rules! shader {
-    ($name:literal) => {
-        include_str!(concat!("../../../shaders/", $name, ".wgsl"))
+    ($($name:literal),+) => {
+        concat!($(include_str!(concat!("../../../shaders/", $name, ".wgsl"))),+)
     };
 }
 
@@ -148,9 +148,9 @@ impl Variant {
             Self::Q4_0 => shader!("weights_q4_0"),
             Self::Q4K => shader!("weights_q4_k"),
             Self::Q6K => shader!("weights_q6_k"),
-            Self::NeuronsQ8_0 => shader!("neurons_q8_0"),
-            Self::NeuronsQ4_0 => shader!("neurons_q4_0"),
-            Self::NeuronsQ4K => shader!("neurons_q4_k"),
+            Self::NeuronsQ8_0 => shader!("neurons_q8_0", "neurons_f16_scales"),
+            Self::NeuronsQ4_0 => shader!("neurons_q4_0", "neurons_f16_scales", "neurons_4_bits"),
+            Self::NeuronsQ4K => shader!("neurons_q4_k", "neurons_4_bits"),
             Self::NeuronsQ6K => shader!("neurons_q6_k"),
         }
     }
