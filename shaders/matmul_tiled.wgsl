@@ -4,7 +4,8 @@
 // [columns, rows], and whole. x [tokens, columns rounded up to 4], zeros in the padding; with CACHE it is f16, and its rows are
 // entries of the latent cache from `first` on, each `stride` long in units of 4 values; y [tokens, width].
 // One workgroup of 128: a tile of 64 rows and 64 tokens, 16 columns at a time, which go through workgroup memory, so that a
-// weight is decoded once for 64 tokens. One invocation: 8 rows and 4 tokens. Dispatch (rows / 64, 1, tokens / 64), rounded up.
+// weight is decoded once for 64 tokens; with F16 they are rounded on the way, which halves what that memory has to bring for
+// each product. Sums are f32. One invocation: 8 rows and 4 tokens. Dispatch (rows / 64, 1, tokens / 64), rounded up.
 #include weights
 #if CACHE
 @group(0) @binding(2) var<storage, read> x: array<vec2<u32>>;
@@ -15,9 +16,14 @@
 struct Params { rows: u32, columns: u32, first_row: u32, width: u32, tokens: u32, first: u32, stride: u32 }
 @group(0) @binding(9) var<uniform> params: Params;
 const STEP = 16u;
+#if F16
+alias Four = vec4<f16>;
+#else
+alias Four = vec4<f32>;
+#endif
 /// [STEP, 16], fours of rows and of tokens.
-var<workgroup> w_tile: array<vec4<f32>, STEP * 16u>;
-var<workgroup> x_tile: array<vec4<f32>, STEP * 16u>;
+var<workgroup> w_tile: array<Four, STEP * 16u>;
+var<workgroup> x_tile: array<Four, STEP * 16u>;
 
 /// Four columns of four rows, by columns. Rows past the end repeat the last one, and are not stored; what lies past the last
 /// column meets a zero of x.
@@ -90,22 +96,22 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         let to = bringing * 16u + brought;
         if (index < 64u) {
             let values = four_weights(first_row + brought * 4u, column + bringing);
-            w_tile[to] = values[0];
-            w_tile[to + 16u] = values[1];
-            w_tile[to + 32u] = values[2];
-            w_tile[to + 48u] = values[3];
+            w_tile[to] = Four(values[0]);
+            w_tile[to + 16u] = Four(values[1]);
+            w_tile[to + 32u] = Four(values[2]);
+            w_tile[to + 48u] = Four(values[3]);
         } else {
             let values = four_tokens(first_token + brought * 4u, column + bringing);
-            x_tile[to] = values[0];
-            x_tile[to + 16u] = values[1];
-            x_tile[to + 32u] = values[2];
-            x_tile[to + 48u] = values[3];
+            x_tile[to] = Four(values[0]);
+            x_tile[to + 16u] = Four(values[1]);
+            x_tile[to + 32u] = Four(values[2]);
+            x_tile[to + 48u] = Four(values[3]);
         }
         workgroupBarrier();
         for (var k = 0u; k < STEP; k++) {
-            let w0 = w_tile[k * 16u + row];
-            let w1 = w_tile[k * 16u + row + 8u];
-            let h = x_tile[k * 16u + token];
+            let w0 = vec4<f32>(w_tile[k * 16u + row]);
+            let w1 = vec4<f32>(w_tile[k * 16u + row + 8u]);
+            let h = vec4<f32>(x_tile[k * 16u + token]);
             a0 = fma(w0, vec4<f32>(h.x), a0);
             a1 = fma(w1, vec4<f32>(h.x), a1);
             b0 = fma(w0, vec4<f32>(h.y), b0);

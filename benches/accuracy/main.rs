@@ -19,9 +19,13 @@ use serde::Serialize;
 use std::{error::Error, path::Path, rc::Rc};
 
 const FORMATS: [&str; 5] = ["BF16", "F16", "Q8_0", "Q4_0", "Q4_K_M"];
-/// By name, whether they are narrow, and whether they use subgroup operations.
-const KERNELS: [(&str, bool, bool); 3] =
-    [("narrow", true, false), ("wide", false, false), ("wide, subgroups", false, true)];
+/// By name, whether they are narrow, and whether they use subgroup operations and f16.
+const KERNELS: [(&str, bool, bool, bool); 4] = [
+    ("narrow", true, false, false),
+    ("wide", false, false, false),
+    ("wide, subgroups", false, true, false),
+    ("wide, f16", false, false, true),
+];
 /// As in training; past so many tokens plm-tiny is lost. make_held_out.py cuts the text alike.
 const WINDOW: usize = 320;
 /// Tokens of one pass. It does not divide a window, so that the last pass of each is of another length.
@@ -237,10 +241,10 @@ fn format_rows(format: &str, arguments: &Arguments, software: bool, rows: &mut V
         println!("{row}");
         rows.push(row);
     };
-    for (kernels, narrow, subgroups) in KERNELS {
+    for (kernels, narrow, subgroups, f16) in KERNELS {
         let mut gpu = block_on(GpuBackend::new())?;
         gpu.set_narrow(narrow);
-        if gpu.set_subgroups(subgroups) == subgroups {
+        if (gpu.set_subgroups(subgroups), gpu.set_shader_f16(f16)) == (subgroups, f16) {
             push(kernels, reference.compare(gpu, &checkpoint, &text)?);
         }
     }

@@ -82,6 +82,8 @@ pub(super) struct Device {
     pub software: bool,
     /// The least invocations that a subgroup has, where the device has subgroup operations.
     pub subgroup_size: Option<u32>,
+    /// Whether shaders may have f16 values.
+    pub shader_f16: bool,
     /// Bytes that one binding may have. Tests lower it to see matrices split.
     pub binding_limit: u64,
     pub counters: Counters,
@@ -130,7 +132,7 @@ impl Device {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             ..Default::default()
         };
-        let required_features = adapter.features() & wgpu::Features::SUBGROUP;
+        let required_features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16);
         let descriptor =
             wgpu::DeviceDescriptor { label: Some("plume"), required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter
@@ -172,6 +174,7 @@ impl Device {
             subgroup_size: (cfg!(target_arch = "wasm32") || required_features.contains(wgpu::Features::SUBGROUP))
                 .then_some(info.subgroup_min_size)
                 .filter(|size| size.is_power_of_two()),
+            shader_f16: required_features.contains(wgpu::Features::SHADER_F16),
             binding_limit,
             counters: Counters::default(),
             only: None,

@@ -57,8 +57,8 @@ impl GpuBackend {
         let expanded = self.device.scratch(length.min(BLOCK) * width)?;
         let sums = self.device.scratch(tokens * heads * 2)?;
         let o = self.activation(tokens, heads * v)?;
+        let expand = Kernel::Matmul { tiles: self.tiles(kv_b_proj), of: Rows::Cache, add: false };
         let tiled = !self.narrow;
-        let expand = Kernel::Matmul { tiled, of: Rows::Cache, add: false };
         let [nope, value, latent, entry_words] = words([nope / 4, v / 4, latent, entry]);
         let attend = Kernel::ExpandedAttention(ExpandedShape { tiled, nope, value, latent, entry: entry_words });
         for start in (0..length).step_by(BLOCK) {

@@ -4,7 +4,7 @@
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
     device::{Buffer, Scratch},
-    kernels::{Epilogue, Kernel, Rows, Variant},
+    kernels::{Epilogue, Kernel, Rows, Tiles, Variant},
     products::{MATVEC_ROWS, matvec_workgroups, norm_bytes},
     words,
 };
@@ -137,7 +137,8 @@ impl GpuBackend {
         dense: &Activation,
     ) -> Result<()> {
         let (tokens, neurons) = (active.tokens, active.neurons);
-        let kernel = Kernel::Matmul { tiled: true, of: Rows::Neurons, add: true };
+        // Squared activations may be larger than f16 can hold.
+        let kernel = Kernel::Matmul { tiles: Tiles::F32, of: Rows::Neurons, add: true };
         let mut buffers = down.parts[0].bindings();
         buffers.extend([(2, dense.values.buffer()), (3, residual.values.buffer())]);
         let dense = Dispatch {

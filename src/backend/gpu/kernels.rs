@@ -13,8 +13,7 @@ pub(super) enum Kernel {
     },
     /// The product of many rows of `of`.
     Matmul {
-        /// For GPUs.
-        tiled: bool,
+        tiles: Tiles,
         of: Rows,
         add: bool,
     },
@@ -70,6 +69,16 @@ pub(super) enum Kernel {
         penalised: bool,
         width: u32,
     },
+}
+
+/// What of a matmul's factors goes through workgroup memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Tiles {
+    /// None: for processors that play a GPU.
+    None,
+    F32,
+    /// Rounded to f16, for devices that have shader-f16.
+    F16,
 }
 
 /// What a matmul multiplies.
@@ -169,8 +178,8 @@ impl Kernel {
         match self {
             Self::Embed => shader!("embed"),
             Self::RmsNorm { .. } => shader!("rms_norm"),
-            Self::Matmul { tiled: false, .. } => shader!("matmul"),
-            Self::Matmul { tiled: true, .. } => shader!("matmul_tiled"),
+            Self::Matmul { tiles: Tiles::None, .. } => shader!("matmul"),
+            Self::Matmul { tiles: Tiles::F32 | Tiles::F16, .. } => shader!("matmul_tiled"),
             Self::Matvec { .. } => shader!("matvec"),
             Self::AppendAndAbsorb { .. } => shader!("append_and_absorb"),
             Self::LatentAttention(_) => shader!("latent_attention"),
@@ -191,6 +200,7 @@ impl Kernel {
     fn has(self, option: &str) -> bool {
         match (self, option) {
             (Self::RmsNorm { norm }, "NORM") => norm,
+            (Self::Matmul { tiles, .. }, "F16") => tiles == Tiles::F16,
             (Self::Matmul { of, .. }, "NEURONS") => of == Rows::Neurons,
             (Self::Matmul { of, .. }, "CACHE") => of == Rows::Cache,
             (Self::Matmul { add, .. }, "ADD") => add,
@@ -240,9 +250,14 @@ impl Kernel {
 
     /// The shader with its constants and the variant's reader in it, and of its marked lines those that are asked for.
     pub fn source(self, variant: Variant) -> String {
+        let mut source = String::new();
+        if self.has("F16") {
+            source.push_str("enable f16;\n");
+        }
         // Browsers want the directive; naga, which reads the text natively, has the operations and refuses it.
-        let enable = if cfg!(target_arch = "wasm32") && self.has("SUBGROUPS") { "enable subgroups;\n" } else { "" };
-        let mut source = enable.to_owned();
+        if cfg!(target_arch = "wasm32") && self.has("SUBGROUPS") {
+            source.push_str("enable subgroups;\n");
+        }
         source.extend(self.constants().iter().map(|(name, value)| format!("const {name} = {value}u;\n")));
         let text = self.template().replace("#include weights\n", variant.reader());
         // One entry for each `#if` that is open: whether its lines are kept.

@@ -47,6 +47,8 @@ pub struct GpuBackend {
     narrow: bool,
     /// The least invocations that a subgroup has, where subgroup operations may be used.
     subgroup_size: Option<u32>,
+    /// Whether shaders may have f16 values.
+    shader_f16: bool,
     /// Whether many tokens take the expanded form of attention; without a value, where that is cheaper.
     expanded: Option<bool>,
     /// What changes from one decoded token to the next, so that the commands need not: the token and the position of the
@@ -71,6 +73,7 @@ impl GpuBackend {
         Ok(Self {
             narrow: device.software,
             subgroup_size: device.subgroup_size,
+            shader_f16: device.shader_f16,
             expanded: None,
             device,
             state,
@@ -101,6 +104,12 @@ impl GpuBackend {
     pub fn set_subgroups(&mut self, allowed: bool) -> bool {
         self.subgroup_size = self.device.subgroup_size.filter(|_| allowed);
         self.subgroup_size.is_some()
+    }
+
+    /// Forbids f16 values in shaders, or allows them where the device has them. Gives whether they are used now. For tests.
+    pub fn set_shader_f16(&mut self, allowed: bool) -> bool {
+        self.shader_f16 = self.device.shader_f16 && allowed;
+        self.shader_f16
     }
 
     fn activation(&self, tokens: usize, width: usize) -> Result<Activation> {

@@ -3,7 +3,7 @@
 use super::{
     Activation, Dispatch, GpuBackend, Matrix, check,
     device::Buffer,
-    kernels::{Epilogue, Kernel, Rows, Variant},
+    kernels::{Epilogue, Kernel, Rows, Tiles, Variant},
     words,
 };
 use crate::{Result, model::Config};
@@ -35,7 +35,7 @@ impl GpuBackend {
         for part in &matrix.parts {
             let mut buffers = part.bindings();
             buffers.extend([(2, x.values.buffer()), (3, y.values.buffer())]);
-            let kernel = Kernel::Matmul { tiled: !self.narrow, of: Rows::Activations, add };
+            let kernel = Kernel::Matmul { tiles: self.tiles(matrix), of: Rows::Activations, add };
             self.device.dispatch(Dispatch {
                 kernel,
                 variant: matrix.variant,
@@ -87,6 +87,17 @@ impl GpuBackend {
         Ok(())
     }
 
+    /// How a matmul of many tokens takes this matrix. Its f16 tiles hold weights and activations to 11 bits; of weights that
+    /// are f32 in the file that would be the larger loss.
+    pub(super) fn tiles(&self, matrix: &Matrix) -> Tiles {
+        match matrix.variant {
+            _ if self.narrow => Tiles::None,
+            Variant::F32 => Tiles::F32,
+            _ if self.shader_f16 => Tiles::F16,
+            _ => Tiles::F32,
+        }
+    }
+
     /// As many invocations share a row as there are blocks of 32 columns, up to what a subgroup has, which is 32 on most
     /// GPUs.
     pub(super) fn matvec_kernel(&self, columns: usize, norm: bool, epilogue: Epilogue) -> Kernel {
@@ -125,7 +136,7 @@ impl Kernel {
     /// Of matmul.wgsl and matmul_tiled.wgsl.
     pub(super) fn matmul_workgroups(self, rows: usize, tokens: usize) -> [usize; 3] {
         let (row_tile, token_tile) = match self {
-            Self::Matmul { tiled: true, .. } => (64, 64),
+            Self::Matmul { tiles: Tiles::F32 | Tiles::F16, .. } => (64, 64),
             _ => (32, 4),
         };
         [rows.div_ceil(row_tile), 1, tokens.div_ceil(token_tile)]
