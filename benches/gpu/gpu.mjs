@@ -1,10 +1,12 @@
 // The GPU backend at PLM-1.8B's shapes, natively, on one Vulkan adapter: builds benches/gpu/main.rs, runs it and gives its rows.
+// With --host it adds what a token costs the host in Node.
 // With --first-light DIR, a checkout of an older commit, it also lets that commit and this one decode in turns.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "../../scripts/setup.mjs";
 import { environment, runBench } from "../native.mjs";
+import { hostRows } from "./host.mjs";
 
 export const options = {
   adapter: { type: "string", default: "default" },
@@ -14,6 +16,7 @@ export const options = {
   layers: { type: "string" },
   vocabulary: { type: "string" },
   suites: { type: "string" },
+  host: { type: "boolean" },
   "first-light": { type: "string" },
 };
 
@@ -62,9 +65,25 @@ function firstLight(older, env, runs) {
   ];
 }
 
-export async function run({ adapter, runs, quick, whole, formats, layers, vocabulary, suites, "first-light": older }) {
+export async function run({
+  adapter,
+  runs,
+  quick,
+  whole,
+  formats,
+  layers,
+  vocabulary,
+  suites,
+  host,
+  "first-light": older,
+}) {
   const env = environment(adapter);
   const result = runBench("gpu", env, { runs, formats, layers, vocabulary, suites }, { quick, whole });
+  if (host) {
+    const rows = await hostRows(Number(runs ?? 3));
+    console.table(rows);
+    result.rows.push(...rows);
+  }
   if (older) {
     const rows = firstLight(older, env, Number(runs ?? 3));
     console.table(rows);

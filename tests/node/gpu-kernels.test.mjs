@@ -1,23 +1,11 @@
-// The kernels for GPUs in Dawn, which is Chrome's WebGPU: software adapters take others, and the Rust tests read theirs with another
-// compiler. Dawn's null device compiles every kernel and checks every command as any device's, and computes nothing.
+// The kernels for GPUs as a browser takes them: software adapters have others, and in the Rust tests another compiler reads them.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { create, globals } from "webgpu";
+import { provideNullDevice } from "../null-device.mjs";
 import { KINDS } from "../support.mjs";
 
-if (!("navigator" in globalThis)) Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
-Object.assign(globalThis, globals);
-const gpu = create(["backend=null"]);
-Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });
+const gpu = provideNullDevice();
 const { Plume } = await import("../../build/plume-lm/dist/node.js");
-
-// The null device's memory holds what was there before: let every result be zero.
-const { getMappedRange } = GPUBuffer.prototype;
-GPUBuffer.prototype.getMappedRange = function (...options) {
-  const range = getMappedRange.apply(this, options);
-  new Uint8Array(range).fill(0);
-  return range;
-};
 
 /** Optional features that adapters say they have. */
 let offered;
