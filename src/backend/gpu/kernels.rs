@@ -140,9 +140,10 @@ pub(super) enum Variant {
     NeuronsQ6K,
 }
 
+// As scripts/shaders.rs has written it.
 macro_rules! shader {
     ($($name:literal),+) => {
-        concat!($(include_str!(concat!("../../../shaders/", $name, ".wgsl"))),+)
+        concat!($(include_str!(concat!(env!("OUT_DIR"), "/", $name, ".wgsl"))),+)
     };
 }
 
