@@ -89,7 +89,15 @@ function report() {
 export function build() {
   setupRust();
   setupNode();
-  const core = ["Cargo.toml", "Cargo.lock", "src", "shaders", "scripts/bindgen", "scripts/build.mjs", "scripts/shaders.rs"];
+  const core = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "src",
+    "shaders",
+    "scripts/bindgen",
+    "scripts/build.mjs",
+    "scripts/shaders.rs",
+  ];
   make(wasmFile, core, buildWasm);
   const stamp = path.join(packageFolder, "dist/index.js");
   make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], () => (buildPackage(), report()));
