@@ -1,6 +1,6 @@
 // One step of choosing the next token, on a chunk of CHUNK logits a workgroup. src/backend/sampling.rs says what is computed.
 //
-// With DRAW: the best token of each chunk, of those whose logit, after the penalty, is not below the filters' threshold:
+// With DRAW: the best token of each chunk, of those whose logit, after the penalties, is not below the filters' threshold:
 //   score = logit + temperature * -ln(-ln(u)), u = hash(seed, position, token) in (0, 1)
 // Without DRAW: one stage of finding the threshold, by radix selection over a key of 32 bits that orders as logits do.
 // Stages 0 to 3 count tokens for top-k; stages 4 to 7 sum up exp((logit - largest) / temperature), as whole 2^-31ths, for
@@ -17,14 +17,17 @@
 struct Rules {
     temperature: f32,
     inverse_temperature: f32,
-    penalty: f32,
-    inverse_penalty: f32,
+    penalises: u32,
+    repetition: f32,
+    inverse_repetition: f32,
+    frequency: f32,
+    presence: f32,
     top_k: u32,
     top_p: u32, // Of 2^32.
     min_p: f32, // How far below the largest.
     seed_low: u32,
     seed_high: u32,
-    seen: array<u32>, // Bit i % 32 of word i / 32, where there is a penalty.
+    occurred: array<u32>, // By token, where there is a penalty: 1 for being in the prompt, and 2 each time that it was drawn.
 }
 struct Params { vocab_size: u32, previous: u32, stage: u32 }
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -45,10 +48,15 @@ fn is_finite(logit: f32) -> bool {
 }
 
 fn penalised(id: u32, logit: f32) -> f32 {
-    if (rules.penalty == 1.0 || ((rules.seen[id / 32u] >> (id % 32u)) & 1u) == 0u) {
+    if (rules.penalises == 0u) {
         return logit;
     }
-    return logit * select(rules.penalty, rules.inverse_penalty, logit > 0.0);
+    let occurred = rules.occurred[id];
+    if (occurred == 0u) {
+        return logit;
+    }
+    return logit * select(rules.repetition, rules.inverse_repetition, logit > 0.0)
+        - (rules.frequency * f32(occurred >> 1u) + select(0.0, rules.presence, occurred > 1u));
 }
 
 /// Orders as the values do. Never 0 for a number.

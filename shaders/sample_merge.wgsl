@@ -1,12 +1,12 @@
 // The best of the chunks' candidates becomes the state: (token, position, position + 1, bits of a logit that is not finite or
-// 0), which the next forward pass starts from. With PENALTY the token is counted as seen. With FILTER what sample_chunk.wgsl
+// 0), which the next forward pass starts from. With PENALTY the token is counted. With FILTER what sample_chunk.wgsl
 // has counted is set back to zeros.
 // candidates [chunks] (key of the score, token, bits of a logit that is not finite or 0, 0).
 // One workgroup of WIDTH, at least 16. Dispatch (1, 1, 1).
 @group(0) @binding(0) var<storage, read> candidates: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> state: array<u32>;
 #if PENALTY
-struct Rules { header: array<u32, 9>, seen: array<u32> }
+struct Rules { header: array<u32, 12>, occurred: array<u32> }
 @group(0) @binding(2) var<storage, read_write> rules: Rules;
 #endif
 #if FILTER
@@ -49,7 +49,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         state[2] = position + 1u;
         state[3] = mine.z;
 #if PENALTY
-        rules.seen[token / 32u] |= 1u << (token % 32u);
+        rules.occurred[token] += 2u;
 #endif
     }
 #if FILTER

@@ -13,8 +13,9 @@ mod adapter;
 use plume::backend::{Backend, Layout, MatrixDescriptor, Sampling, Tokens, cpu::CpuBackend, noise};
 use plume::weights::ElementType;
 use pollster::block_on;
+use std::collections::{BTreeMap, BTreeSet};
 
-const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+const PLAIN: Sampling = Sampling::PLAIN;
 
 /// A row-major f32 matrix on the device.
 fn table<B: Backend>(backend: &mut B, values: &[f32], columns: usize) -> B::Matrix {
@@ -38,10 +39,11 @@ fn activation<B: Backend>(backend: &mut B, logits: &[f32], position: usize) -> B
     backend.embed(&table, Tokens::Known(&[0]), position - 1).unwrap()
 }
 
-/// The tokens drawn at `positions` from the same logits, several under way at once, and what is seen from the start.
+/// The tokens drawn at `positions` from the same logits, several under way at once.
 fn draw<B: Backend>(backend: &mut B, case: &Case, seed: u64, positions: std::ops::Range<usize>) -> Vec<(usize, u32)> {
     let logits = activation(backend, &case.logits, positions.start);
-    let mut sampler = backend.create_sampler(&case.sampling, seed, case.logits.len(), &case.seen).unwrap();
+    let mut sampler =
+        backend.create_sampler(&case.sampling, seed, case.logits.len(), &case.prompt, &case.drawn).unwrap();
     let sampled: Vec<_> =
         positions.map(|position| (position, backend.sample(&mut sampler, &logits, position).unwrap())).collect();
     sampled.into_iter().map(|(position, token)| (position, block_on(backend.token(&token)).unwrap())).collect()
@@ -50,7 +52,9 @@ fn draw<B: Backend>(backend: &mut B, case: &Case, seed: u64, positions: std::ops
 struct Case {
     logits: Vec<f32>,
     sampling: Sampling,
-    seen: Vec<u32>,
+    prompt: Vec<u32>,
+    /// Before the first draw.
+    drawn: Vec<u32>,
 }
 
 impl Case {
@@ -84,17 +88,20 @@ impl Case {
         kept
     }
 
-    /// Checks that each token is the best of those that are kept, or as good as it. What was drawn is then seen.
+    /// Checks that each token is the best of those that are kept, or as good as it. What was drawn then counts.
     fn check(&self, seed: u64, drawn: &[(usize, u32)], what: &str) {
-        let Sampling { temperature, top_k, repetition_penalty: penalty, .. } = self.sampling;
+        let Sampling { temperature, top_k, repetition_penalty, frequency_penalty, presence_penalty, .. } =
+            self.sampling;
         let temperature = if top_k == 1 { 0.0 } else { temperature };
-        let mut seen = self.seen.clone();
+        let mut reply = self.drawn.clone();
         for (position, found) in drawn {
             let mut logits = self.logits.clone();
-            seen.sort_unstable();
-            seen.dedup();
-            for id in seen.iter().filter(|_| penalty != 1.0) {
-                logits[*id as usize] *= if logits[*id as usize] > 0.0 { penalty.recip() } else { penalty };
+            for id in self.prompt.iter().chain(&reply).collect::<BTreeSet<_>>() {
+                let logit = &mut logits[*id as usize];
+                *logit *= if *logit > 0.0 { repetition_penalty.recip() } else { repetition_penalty };
+            }
+            for (id, times) in counts(&reply) {
+                logits[id as usize] -= frequency_penalty * times as f32 + presence_penalty;
             }
             let kept = if temperature == 0.0 { vec![(true, true); logits.len()] } else { self.kept(&logits) };
             let score = |id: usize| match temperature {
@@ -103,7 +110,9 @@ impl Case {
             };
             let certain = (0..logits.len()).filter(|id| kept[*id].0);
             let best = certain.max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a))).unwrap();
-            let bound = f64::from(temperature * 5e-5 + logits[best].abs() * 2e-7);
+            // What is taken off may be larger than what is left.
+            let most = self.logits[best].abs().max(logits[best].abs());
+            let bound = f64::from(temperature * 5e-5 + most * 2e-7);
             let found_score = score(*found as usize);
             let tie = temperature > 0.0 || (*found as usize) <= best;
             assert!(kept[*found as usize].1, "{what}, position {position}: {found} is not kept");
@@ -112,9 +121,17 @@ impl Case {
                 "{what}, position {position}: {found} has {found_score}, {best} has {}",
                 score(best)
             );
-            seen.push(*found);
+            reply.push(*found);
         }
     }
+}
+
+/// How often each token occurs.
+fn counts(tokens: &[u32]) -> BTreeMap<u32, usize> {
+    tokens.iter().fold(BTreeMap::new(), |mut counts, id| {
+        *counts.entry(*id).or_default() += 1;
+        counts
+    })
 }
 
 /// Logits of several characters: a trained model's, flat ones, and ones with many ties.
@@ -148,14 +165,20 @@ fn cases(vocab_size: usize) -> Vec<(String, Case)> {
         Sampling { min_p: 0.05, ..PLAIN },
         Sampling { min_p: 1.0, ..PLAIN },
         Sampling { top_k: 300, top_p: 0.8, temperature: 1.3, ..PLAIN },
-        Sampling { temperature: 0.9, top_k: 40, top_p: 0.95, min_p: 0.02, repetition_penalty: 1.1 },
+        Sampling { temperature: 0.0, frequency_penalty: 0.3, ..PLAIN },
+        Sampling { temperature: 0.0, presence_penalty: -0.7, frequency_penalty: 0.1, ..PLAIN },
+        Sampling { temperature: 0.8, top_p: 0.9, frequency_penalty: 1.9, presence_penalty: 1.1, ..PLAIN },
+        Sampling { temperature: 0.9, top_k: 40, top_p: 0.95, min_p: 0.02, repetition_penalty: 1.1, ..PLAIN },
         Sampling { temperature: 1e-40, top_k: 40, top_p: 0.5, ..PLAIN },
     ];
     let mut cases = Vec::new();
     for (kind, logits) in kinds {
         for sampling in settings {
-            let seen = (0..vocab_size as u32).step_by(3).take(200).collect();
-            let case = Case { logits: logits.clone(), sampling, seen };
+            let prompt = (0..vocab_size as u32).step_by(3).take(200).collect();
+            // The likeliest token often, and some others.
+            let likeliest = (0..vocab_size).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap() as u32;
+            let drawn = [vec![likeliest; 3], (0..vocab_size as u32).step_by(5).take(90).collect()].concat();
+            let case = Case { logits: logits.clone(), sampling, prompt, drawn };
             cases.push((format!("{vocab_size} tokens, {kind}, {sampling:?}"), case));
         }
     }
@@ -211,7 +234,7 @@ mod gpu {
         let logits = activation(&mut gpu, &[1.0; 40], 5);
         let rows = table(&mut gpu, &(0..40).map(|id| id as f32).collect::<Vec<_>>(), 1);
         let sampling = Sampling { temperature: 0.0, repetition_penalty: 10.0, ..PLAIN };
-        let mut sampler = gpu.create_sampler(&sampling, 0, 40, &[1, 33]).unwrap();
+        let mut sampler = gpu.create_sampler(&sampling, 0, 40, &[1], &[33]).unwrap();
         let mut earlier: Option<(<GpuBackend as Backend>::Token, u32)> = None;
         for (position, expected) in (5..).zip((0..40).filter(|id| ![1, 33].contains(id))) {
             let token = gpu.sample(&mut sampler, &logits, position).unwrap();
@@ -241,9 +264,10 @@ mod gpu {
                 let logits = activation(&mut gpu, &values, 1);
                 let all = activation(&mut gpu, &[bad; 8], 1);
                 let fine = activation(&mut gpu, &[0.0, 9.0], 1);
-                let mut sampler = gpu.create_sampler(&sampling, 0, 5000, &[]).unwrap();
-                let mut small = gpu.create_sampler(&sampling, 0, 8, &[]).unwrap();
-                let mut greedy = gpu.create_sampler(&Sampling { temperature: 1e-3, ..sampling }, 0, 2, &[]).unwrap();
+                let mut sampler = gpu.create_sampler(&sampling, 0, 5000, &[], &[]).unwrap();
+                let mut small = gpu.create_sampler(&sampling, 0, 8, &[], &[]).unwrap();
+                let mut greedy =
+                    gpu.create_sampler(&Sampling { temperature: 1e-3, ..sampling }, 0, 2, &[], &[]).unwrap();
                 let tokens = [
                     gpu.sample(&mut sampler, &logits, 1).unwrap(),
                     gpu.sample(&mut small, &all, 1).unwrap(),

@@ -277,7 +277,17 @@ async function whole(chunks: AsyncIterable<ChatCompletionChunk>): Promise<ChatCo
   };
 }
 
-const FIELDS = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"] as const;
+const FIELDS = [
+  "max_tokens",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "repetition_penalty",
+  "frequency_penalty",
+  "presence_penalty",
+  "seed",
+] as const;
 
 /** Refuses what this version does not know, and turns the rest into the core's request. */
 function check(request: ChatCompletionRequest): CoreRequest {

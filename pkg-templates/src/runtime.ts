@@ -12,6 +12,8 @@ export interface CoreRequest {
   top_p?: number;
   min_p?: number;
   repetition_penalty?: number;
+  frequency_penalty?: number;
+  presence_penalty?: number;
   seed?: number;
   stop: string[];
 }

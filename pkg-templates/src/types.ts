@@ -19,8 +19,12 @@ export interface ChatCompletionRequest {
   top_p?: number;
   /** Drops tokens less likely than this fraction of the likeliest. Default 0. */
   min_p?: number;
-  /** Divides the logits of tokens that occurred already. Default 1: off. */
+  /** Divides the logits of tokens that occurred in the prompt or the reply. Default 1: off. */
   repetition_penalty?: number;
+  /** Taken off a token's logit for each time that it is in the reply already, from -2 to 2. Default 0. */
+  frequency_penalty?: number;
+  /** Taken off the logits of tokens that are in the reply already, from -2 to 2. Default 0. */
+  presence_penalty?: number;
   /** The same seed gives the same text. Without one, each reply draws anew. */
   seed?: number;
   /** The reply ends before any of these. */

@@ -181,13 +181,14 @@ pub trait Backend {
     /// The last token's row [1, width].
     fn last_row(&mut self, x: &Self::Activation) -> Result<Self::Activation>;
 
-    /// Begins a reply's draws. `seen` are the tokens that the repetition penalty applies to from the start.
+    /// Begins a reply's draws, after this prompt and what has been drawn of the reply: the penalties ask for them.
     fn create_sampler(
         &mut self,
         sampling: &Sampling,
         seed: u64,
         vocab_size: usize,
-        seen: &[u32],
+        prompt: &[u32],
+        drawn: &[u32],
     ) -> Result<Self::Sampler>;
     /// Draws the token at `position` from its logits [1, vocab_size], and counts it as seen.
     fn sample(

@@ -8,7 +8,7 @@
 
 use crate::Error;
 
-/// How the next token is chosen. The steps run in this order: penalty, greedy if the temperature is 0, temperature,
+/// How the next token is chosen. The steps run in this order: penalties, greedy if the temperature is 0, temperature,
 /// top-k, top-p, min-p, draw. The fields' ranges are those that [`crate::engine::Request::validate`] checks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
@@ -20,8 +20,27 @@ pub struct Sampling {
     pub top_p: f32,
     /// Drops tokens less likely than this fraction of the likeliest; 0 keeps all.
     pub min_p: f32,
-    /// Divides positive logits (multiplies negative ones) of tokens that occurred; 1 is off.
+    /// Divides positive logits (multiplies negative ones) of tokens that occurred in the prompt or the reply; 1 is off.
     pub repetition_penalty: f32,
+    /// Taken off a token's logit for each time that it was drawn; 0 is off.
+    pub frequency_penalty: f32,
+    /// Taken off the logits of tokens that were drawn; 0 is off.
+    pub presence_penalty: f32,
+}
+
+impl Sampling {
+    /// Draws from the model's own distribution.
+    pub const PLAIN: Self = Self {
+        temperature: 1.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repetition_penalty: 1.0,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
+    };
+    /// Takes the likeliest token.
+    pub const GREEDY: Self = Self { temperature: 0.0, ..Self::PLAIN };
 }
 
 /// [`Sampling`] as the numbers that samplers compute with.
@@ -31,8 +50,10 @@ pub(super) struct Rules {
     pub temperature: f32,
     /// Finite for every temperature.
     pub inverse_temperature: f32,
-    pub penalty: f32,
-    pub inverse_penalty: f32,
+    pub repetition: f32,
+    pub inverse_repetition: f32,
+    pub frequency: f32,
+    pub presence: f32,
     /// 0 keeps all.
     pub top_k: u32,
     /// A fraction of 2^32; 0 keeps all.
@@ -46,20 +67,22 @@ const ALL: f32 = -1e38;
 
 impl Rules {
     pub fn new(sampling: &Sampling, vocab_size: usize) -> Self {
-        let Sampling { temperature, top_k, top_p, min_p, repetition_penalty } = *sampling;
+        let Sampling { temperature, top_k, top_p, min_p, .. } = *sampling;
         // The only token that is kept is the likeliest.
         let greedy = temperature == 0.0 || top_k == 1;
-        let penalty = Self {
+        let penalties = Self {
             temperature: 0.0,
             inverse_temperature: 0.0,
-            penalty: repetition_penalty,
-            inverse_penalty: repetition_penalty.recip(),
+            repetition: sampling.repetition_penalty,
+            inverse_repetition: sampling.repetition_penalty.recip(),
+            frequency: sampling.frequency_penalty,
+            presence: sampling.presence_penalty,
             top_k: 0,
             top_p: 0,
             min_p: ALL,
         };
         if greedy {
-            return penalty;
+            return penalties;
         }
         Self {
             temperature,
@@ -67,13 +90,23 @@ impl Rules {
             top_k: if top_k < vocab_size { top_k as u32 } else { 0 },
             top_p: if top_p < 1.0 { ((f64::from(top_p) * 4_294_967_296.0) as u32).max(1) } else { 0 },
             min_p: if min_p > 0.0 { temperature * min_p.ln() } else { ALL },
-            ..penalty
+            ..penalties
         }
     }
 
     /// Whether tokens that occurred have to be known.
     pub fn penalises(&self) -> bool {
-        self.penalty != 1.0
+        self.repetition != 1.0 || self.frequency != 0.0 || self.presence != 0.0
+    }
+
+    /// A token's logit after the penalties. `occurred` is what [`occurrences`] counts.
+    pub fn penalised(&self, logit: f32, occurred: u32) -> f32 {
+        if occurred == 0 {
+            return logit;
+        }
+        let (draws, drawn) = ((occurred >> 1) as f32, f32::from(u8::from(occurred > 1)));
+        logit * if logit > 0.0 { self.inverse_repetition } else { self.repetition }
+            - (self.frequency * draws + self.presence * drawn)
     }
 
     /// Whether any filter drops tokens.
@@ -81,6 +114,21 @@ impl Rules {
         self.top_k > 0 || self.top_p > 0 || self.min_p > ALL
     }
 }
+
+/// For each token whether it occurs in the prompt, plus [`DRAWN`] for each time that it was drawn.
+pub fn occurrences(vocab_size: usize, prompt: &[u32], drawn: &[u32]) -> Vec<u32> {
+    let mut occurred = vec![0; vocab_size];
+    for id in prompt {
+        occurred.get_mut(*id as usize).into_iter().for_each(|occurred| *occurred |= 1);
+    }
+    for id in drawn {
+        occurred.get_mut(*id as usize).into_iter().for_each(|occurred| *occurred += DRAWN);
+    }
+    occurred
+}
+
+/// See [`occurrences`].
+pub const DRAWN: u32 = 2;
 
 /// Gumbel noise -ln(-ln(u)) of a token at a position, u uniform in (0, 1). The same as in shaders/sample_chunk.wgsl.
 pub fn noise(seed: u64, position: u32, id: u32) -> f32 {

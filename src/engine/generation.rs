@@ -393,8 +393,8 @@ impl<B: Backend> Engine<B> {
             Some(sampler) => sampler,
             // Nothing is in flight here.
             None => {
-                let seen = [prompt.as_slice(), completion].concat();
-                sampler.insert(self.backend.create_sampler(sampling, *seed, self.config.vocab_size, &seen)?)
+                let vocab_size = self.config.vocab_size;
+                sampler.insert(self.backend.create_sampler(sampling, *seed, vocab_size, prompt, completion)?)
             }
         };
         in_flight.push_back(self.backend.sample(sampler, logits, position)?);
@@ -432,7 +432,7 @@ mod tests {
             cached_tokens: 0,
             processed_tokens: 0,
             max_tokens: 1,
-            sampling: Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 },
+            sampling: Sampling::GREEDY,
             seed: 0,
             stop: stop.iter().map(|s| (*s).to_owned()).collect(),
             detokenizer: DetokenizerStream::default(),

@@ -45,9 +45,9 @@ pub(super) fn rehearse_rules<B: Backend>(
         return Ok(());
     }
     let result = forward(backend, config, weights, cache, Tokens::Known(&[0]), 0).and_then(|logits| {
-        let filtered = Sampling { temperature: 1.0, top_k: 2, top_p: 0.5, min_p: 0.5, ..GREEDY };
+        let filtered = Sampling { temperature: 1.0, top_k: 2, top_p: 0.5, min_p: 0.5, ..Sampling::GREEDY };
         let penalised = |sampling| Sampling { repetition_penalty: 2.0, ..sampling };
-        [filtered, penalised(GREEDY), penalised(filtered)]
+        [filtered, penalised(Sampling::GREEDY), penalised(filtered)]
             .iter()
             .try_for_each(|sampling| draw(backend, config, sampling, &logits).map(|_| ()))
     });
@@ -72,7 +72,7 @@ async fn play<B: Backend>(
         if count > 1 {
             continue;
         }
-        let token = draw(backend, config, &GREEDY, &logits)?;
+        let token = draw(backend, config, &Sampling::GREEDY, &logits)?;
         if count < context_length {
             forward(backend, config, &weights, cache, Tokens::Sampled(&token), count)?;
         }
@@ -80,10 +80,8 @@ async fn play<B: Backend>(
     Ok(())
 }
 
-const GREEDY: Sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
-
 /// Draws the token at position 1.
 fn draw<B: Backend>(backend: &mut B, config: &Config, sampling: &Sampling, logits: &B::Activation) -> Result<B::Token> {
-    let mut sampler = backend.create_sampler(sampling, 0, config.vocab_size, &[])?;
+    let mut sampler = backend.create_sampler(sampling, 0, config.vocab_size, &[], &[])?;
     backend.sample(&mut sampler, logits, 1)
 }

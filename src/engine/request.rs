@@ -26,8 +26,12 @@ pub struct Request {
     pub top_p: f32,
     /// Drops tokens less likely than this fraction of the likeliest; 0 keeps all.
     pub min_p: f32,
-    /// Divides positive logits (multiplies negative ones) of tokens that occurred; 1 is off.
+    /// Divides positive logits (multiplies negative ones) of tokens that occurred in the prompt or the reply; 1 is off.
     pub repetition_penalty: f32,
+    /// Taken off a token's logit for each time that it is in the reply already; 0 is off.
+    pub frequency_penalty: f32,
+    /// Taken off the logits of tokens that are in the reply already; 0 is off.
+    pub presence_penalty: f32,
     /// The same seed gives the same text; without one, 0 is used.
     pub seed: Option<u64>,
     /// The reply ends before any of these strings.
@@ -44,6 +48,8 @@ impl Default for Request {
             top_p: 1.0,
             min_p: 0.0,
             repetition_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
             seed: None,
             stop: Vec::new(),
         }
@@ -76,6 +82,8 @@ impl Request {
             ("top_p", self.top_p, 0.000_001, 1.0),
             ("min_p", self.min_p, 0.0, 1.0),
             ("repetition_penalty", self.repetition_penalty, 0.01, 100.0),
+            ("frequency_penalty", self.frequency_penalty, -2.0, 2.0),
+            ("presence_penalty", self.presence_penalty, -2.0, 2.0),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
@@ -92,6 +100,8 @@ impl Request {
             top_p: self.top_p,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
         }
     }
 }

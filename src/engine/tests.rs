@@ -57,6 +57,8 @@ fn sampled(seed: u64) -> Request {
         top_k: 40,
         top_p: 0.95,
         repetition_penalty: 1.3,
+        frequency_penalty: 0.2,
+        presence_penalty: 0.1,
         seed: Some(seed),
         ..request("Tell me a story about a brave fox named Pip.")
     }
@@ -328,7 +330,7 @@ fn loading_makes_every_pipeline_that_replies_need() {
         greedy.clone(),
         Request { repetition_penalty: 1.3, ..greedy.clone() },
         Request { temperature: 0.7, ..greedy },
-        Request { repetition_penalty: 1.0, min_p: 0.1, ..drawn.clone() },
+        Request { repetition_penalty: 1.0, frequency_penalty: 0.0, presence_penalty: 0.0, min_p: 0.1, ..drawn.clone() },
         drawn,
     ];
     // Half a megabyte holds what 64 tokens need and half of the embedding.

@@ -67,6 +67,16 @@ test("the same seed writes the same text, another seed another", async () => {
   assert.notEqual(first, other);
 });
 
+test("frequency and presence penalties keep a reply from repeating its words", async () => {
+  const repeated = (text) => {
+    const words = text.toLowerCase().match(/\w+/g);
+    return 1 - new Set(words).size / words.length;
+  };
+  const plain = repeated(await text({ max_tokens: 120 }));
+  for (const name of ["frequency_penalty", "presence_penalty"])
+    assert.ok(repeated(await text({ max_tokens: 120, [name]: 2 })) < plain, name);
+});
+
 test("a second turn computes only what is new", async () => {
   const first = await create({});
   const messages = [...story, first.choices[0].message, { role: "user", content: "What was the fox's name?" }];
@@ -182,6 +192,8 @@ test("requests that cannot be served are refused by field", async () => {
     [{ stop: [""] }, /stop/],
     [{ stop: [7] }, /stop/],
     [{ repetition_penalty: 0 }, /repetition_penalty/],
+    [{ frequency_penalty: 2.5 }, /frequency_penalty is 2.5; expected -2 to 2/],
+    [{ presence_penalty: "much" }, /presence_penalty/],
   ])
     await rejects(create(request), "invalid_request", pattern);
   await rejects(lm.chat.completions.create(undefined), "invalid_request", /request/);

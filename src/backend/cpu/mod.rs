@@ -230,8 +230,15 @@ impl Backend for CpuBackend {
         Ok(Activation { width: x.width, values: x.values[x.values.len() - x.width..].to_vec() })
     }
 
-    fn create_sampler(&mut self, sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Result<Sampler> {
-        Ok(Sampler::new(sampling, seed, vocab_size, seen))
+    fn create_sampler(
+        &mut self,
+        sampling: &Sampling,
+        seed: u64,
+        vocab_size: usize,
+        prompt: &[u32],
+        drawn: &[u32],
+    ) -> Result<Sampler> {
+        Ok(Sampler::new(sampling, seed, vocab_size, prompt, drawn))
     }
 
     fn sample(&mut self, sampler: &mut Sampler, logits: &Activation, position: usize) -> Result<u32> {

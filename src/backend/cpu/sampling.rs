@@ -2,32 +2,25 @@
 
 use crate::{
     Result,
-    backend::sampling::{Rules, Sampling, noise, not_finite},
+    backend::sampling::{DRAWN, Rules, Sampling, noise, not_finite, occurrences},
 };
 
 /// What one reply's draws depend on.
 pub struct Sampler {
     rules: Rules,
     seed: u64,
-    /// By token, where the penalty asks for it.
-    seen: Vec<bool>,
+    /// See [`occurrences`]; empty where no penalty asks for it.
+    occurred: Vec<u32>,
 }
 
 impl Sampler {
-    pub(super) fn new(sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Self {
+    pub(super) fn new(sampling: &Sampling, seed: u64, vocab_size: usize, prompt: &[u32], drawn: &[u32]) -> Self {
         let rules = Rules::new(sampling, vocab_size);
-        let mut sampler = Self { rules, seed, seen: vec![false; if rules.penalises() { vocab_size } else { 0 }] };
-        seen.iter().for_each(|id| sampler.see(*id));
-        sampler
+        let occurred = if rules.penalises() { occurrences(vocab_size, prompt, drawn) } else { Vec::new() };
+        Self { rules, seed, occurred }
     }
 
-    fn see(&mut self, id: u32) {
-        if let Some(seen) = self.seen.get_mut(id as usize) {
-            *seen = true;
-        }
-    }
-
-    /// Draws the token at `position` and counts it as seen.
+    /// Draws the token at `position` and counts it.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`] where a logit is not finite.
@@ -50,14 +43,16 @@ impl Sampler {
                 (best, most) = (id, key(score));
             }
         }
-        self.see(best);
+        if let Some(occurred) = self.occurred.get_mut(best as usize) {
+            *occurred += DRAWN;
+        }
         Ok(best)
     }
 
     fn penalised(&self, logits: &[f32]) -> Vec<f32> {
         let mut logits = logits.to_vec();
-        for (logit, _) in logits.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen) {
-            *logit *= if *logit > 0.0 { self.rules.inverse_penalty } else { self.rules.penalty };
+        for (logit, occurred) in logits.iter_mut().zip(&self.occurred) {
+            *logit = self.rules.penalised(*logit, *occurred);
         }
         logits
     }
@@ -109,10 +104,10 @@ fn from_key(key: u32) -> f32 {
 mod tests {
     use super::*;
 
-    const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+    const PLAIN: Sampling = Sampling::PLAIN;
 
-    fn sampler(sampling: Sampling, vocab_size: usize, seen: &[u32]) -> Sampler {
-        Sampler::new(&sampling, 7, vocab_size, seen)
+    fn sampler(sampling: Sampling, vocab_size: usize, prompt: &[u32]) -> Sampler {
+        Sampler::new(&sampling, 7, vocab_size, prompt, &[])
     }
 
     /// How often each token comes up at so many positions.
@@ -191,18 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn the_penalty_lowers_seen_tokens_of_either_sign_once() {
+    fn the_repetition_penalty_lowers_tokens_of_either_sign_once() {
         let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..PLAIN };
         let mut sampler = sampler(sampling, 3, &[0, 0, 1, 9]);
         assert_eq!(sampler.penalised(&[2.0, -2.0, 2.0]), [1.0, -4.0, 2.0]);
         assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 0).unwrap(), 2);
-        assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 1).unwrap(), 0, "what was drawn is seen");
+        assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 1).unwrap(), 0, "what was drawn has occurred");
+    }
+
+    #[test]
+    fn frequency_and_presence_penalties_count_what_was_drawn() {
+        let sampling = Sampling { temperature: 0.0, frequency_penalty: 0.5, presence_penalty: 0.25, ..PLAIN };
+        let mut sampler = Sampler::new(&sampling, 7, 3, &[2, 2, 2], &[1, 1]);
+        assert_eq!(sampler.penalised(&[3.0, 3.0, 3.0]), [3.0, 1.75, 3.0]);
+        assert_eq!(sampler.choose(&[3.0, 3.0, 1.0], 0).unwrap(), 0);
+        assert_eq!(sampler.penalised(&[3.0, 3.0, 3.0]), [2.25, 1.75, 3.0]);
+        let all = Sampling { repetition_penalty: 2.0, presence_penalty: -1.0, ..sampling };
+        assert_eq!(Sampler::new(&all, 7, 3, &[0], &[0, 2]).penalised(&[4.0, 4.0, -4.0]), [2.5, 4.0, -7.5]);
     }
 
     #[test]
     fn a_draw_depends_on_seed_and_position_and_nothing_else() {
         let logits = [0.0, 0.1, 0.2, 0.3];
-        let draw = |seed, position| Sampler::new(&PLAIN, seed, 4, &[]).choose(&logits, position).unwrap();
+        let draw = |seed, position| Sampler::new(&PLAIN, seed, 4, &[], &[]).choose(&logits, position).unwrap();
         let forwards: Vec<u32> = (0..100).map(|position| draw(7, position)).collect();
         let mut backwards: Vec<u32> = (0..100).rev().map(|position| draw(7, position)).collect();
         backwards.reverse();

@@ -246,8 +246,15 @@ impl Backend for GpuBackend {
         Ok(y)
     }
 
-    fn create_sampler(&mut self, sampling: &Sampling, seed: u64, vocab_size: usize, seen: &[u32]) -> Result<Sampler> {
-        Sampler::new(&mut self.device, sampling, seed, vocab_size, seen)
+    fn create_sampler(
+        &mut self,
+        sampling: &Sampling,
+        seed: u64,
+        vocab_size: usize,
+        prompt: &[u32],
+        drawn: &[u32],
+    ) -> Result<Sampler> {
+        Sampler::new(&mut self.device, sampling, seed, vocab_size, prompt, drawn)
     }
 
     fn sample(&mut self, sampler: &mut Sampler, logits: &Activation, position: usize) -> Result<Token> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::sampling::{Rules, Sampling, not_finite},
+    backend::sampling::{Rules, Sampling, not_finite, occurrences},
 };
 use std::rc::Rc;
 
@@ -23,8 +23,6 @@ pub(super) const CHUNK: usize = 4096;
 const STATE: usize = 4;
 /// The word of the state that says which position the next logits are for.
 const NEXT: u64 = 2;
-/// Words of sample_chunk.wgsl's `Rules` ahead of what has been seen.
-const HEADER: usize = 9;
 /// Words of sample_chunk.wgsl's `selection`: 64, and two for each bin of each of 8 stages.
 const SELECTION: u64 = 64 + 8 * 512;
 
@@ -69,24 +67,26 @@ impl Sampler {
         sampling: &Sampling,
         seed: u64,
         vocab_size: usize,
-        seen: &[u32],
+        prompt: &[u32],
+        drawn: &[u32],
     ) -> Result<Self> {
         let rules = Rules::new(sampling, vocab_size);
         let mut content = vec![
             rules.temperature.to_bits(),
             rules.inverse_temperature.to_bits(),
-            rules.penalty.to_bits(),
-            rules.inverse_penalty.to_bits(),
+            u32::from(rules.penalises()),
+            rules.repetition.to_bits(),
+            rules.inverse_repetition.to_bits(),
+            rules.frequency.to_bits(),
+            rules.presence.to_bits(),
             rules.top_k,
             rules.top_p,
             rules.min_p.to_bits(),
             seed as u32,
             (seed >> 32) as u32,
         ];
-        content.resize(HEADER + if rules.penalises() { vocab_size.div_ceil(32) } else { 1 }, 0);
-        for id in seen.iter().filter(|id| rules.penalises() && (**id as usize) < vocab_size) {
-            content[HEADER + *id as usize / 32] |= 1 << (id % 32);
-        }
+        // The shader's array has at least one element.
+        content.extend(if rules.penalises() { occurrences(vocab_size, prompt, drawn) } else { vec![0] });
         let buffer = device.scratch(content.len())?;
         device.write(buffer.buffer(), 0, &content);
         Ok(Self { rules, vocab_size, buffer })
