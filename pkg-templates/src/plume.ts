@@ -67,6 +67,7 @@ export class Plume {
     checkSignal(options.signal);
     const model = checkModel(given);
     checkContextLength(options.context_length);
+    checkPatience(options.patience);
     const load = async ({ onProgress, signal, ...others }: LoadOptions) => {
       let last: Progress = { phase: "download", loaded: 0, total: 0 };
       const report = (progress: Progress) => {
@@ -248,6 +249,11 @@ function checkModel(model: ModelSource | undefined): ModelSource | undefined {
 function checkContextLength(length: unknown): void {
   if (length !== undefined && !(Number.isSafeInteger(length) && (length as number) > 0 && (length as number) < 2 ** 32))
     throw invalid(`context_length is ${show(length)}; expected a whole number from 1`);
+}
+
+function checkPatience(patience: unknown): void {
+  if (patience !== undefined && !(typeof patience === "number" && patience >= 0 && patience < Infinity))
+    throw invalid(`patience is ${show(patience)}; expected a number of seconds`);
 }
 
 /** A value in a message; no value's own code is run. */

@@ -64,7 +64,7 @@ export interface Core {
 export async function loadHere(
   core: Core,
   model: ModelSource,
-  { onProgress, signal, device = "auto", context_length = 0, ...others }: LoadOptions,
+  { onProgress, signal, device = "auto", context_length, patience = 120, ...others }: LoadOptions,
 ): Promise<Runtime> {
   try {
     await core.bindings.default({ module_or_path: core.wasm });
@@ -76,11 +76,14 @@ export async function loadHere(
     const load = () =>
       core.bindings.loadEngine(
         source,
-        emulated ? "cpu" : device,
-        adapter?.subgroups === true,
-        // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
-        (others as { kernels?: string }).kernels ?? "auto",
-        context_length,
+        {
+          device: emulated ? "cpu" : device,
+          subgroups: adapter?.subgroups === true,
+          // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
+          kernels: (others as { kernels?: string }).kernels ?? "auto",
+          context_length,
+          patience,
+        },
         report,
         signal ?? null,
       );

@@ -47,8 +47,12 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   const abort = () => void ask({ call: "abort" });
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    const { device, context_length } = options;
-    const chosen = { ...(device !== undefined && { device }), ...(context_length !== undefined && { context_length }) };
+    const { device, context_length, patience } = options;
+    const chosen = {
+      ...(device !== undefined && { device }),
+      ...(context_length !== undefined && { context_length }),
+      ...(patience !== undefined && { patience }),
+    };
     await ask({ call: "load", model: absolute(model), options: chosen });
   } catch (error) {
     worker.terminate();

@@ -6,7 +6,7 @@ import type { LoadOptions, ModelSource } from "./types.js";
 
 /** What the page asks. */
 export type Call =
-  | { call: "load"; model: ModelSource; options: Pick<LoadOptions, "device" | "context_length"> }
+  | { call: "load"; model: ModelSource; options: Pick<LoadOptions, "device" | "context_length" | "patience"> }
   | { call: "begin"; request: CoreRequest }
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }

@@ -1,6 +1,6 @@
 //! A loaded model, as JavaScript holds it.
 
-use super::{blob::BlobSource, error::to_js, http};
+use super::{blob::BlobSource, connection::Connection, error::to_js, http};
 #[cfg(feature = "gpu")]
 use crate::backend::gpu::GpuBackend;
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     weights::LoadProgress,
 };
 use js_sys::{Array, Function, Reflect};
+use serde::Deserialize;
 use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Blob, File};
@@ -71,40 +72,54 @@ impl PlumeEngine {
     }
 }
 
+/// How a model is loaded.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Choices {
+    /// "auto", "gpu" or "cpu".
+    device: String,
+    /// Whether the GPU has been asked for subgroup operations.
+    subgroups: bool,
+    /// "auto"; "wide" or "narrow" for tests.
+    kernels: String,
+    /// Without one, the default.
+    context_length: Option<usize>,
+    /// Seconds for which requests are made again while no byte comes.
+    patience: f64,
+}
+
 /// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
-/// of a folder. `device` is "auto", "gpu" or "cpu". `subgroups` says whether a GPU has been asked for them; `kernels` is "auto", or
-/// "wide" or "narrow" for tests. `context_length` 0 is the default. `on_progress(loaded, total)` counts
-/// bytes of weights.
+/// of a folder. `choices` has the fields of `Choices`. `on_progress(loaded, total)` counts bytes of weights.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
-    device: String,
-    subgroups: bool,
-    kernels: String,
-    context_length: u32,
+    choices: JsValue,
     on_progress: Function,
     signal: Option<AbortSignal>,
 ) -> std::result::Result<PlumeEngine, JsValue> {
-    let options = LoadOptions { context_length: (context_length > 0).then_some(context_length as usize) };
-    load(model, (&device, subgroups, &kernels), options, &on_progress, signal).await.map_err(|error| to_js(&error))
+    let choices = serde_wasm_bindgen::from_value(choices)
+        .map_err(|error| to_js(&Error::InvalidRequest(format!("options: {error}"))))?;
+    load(model, choices, &on_progress, signal).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
     model: JsValue,
-    (device, subgroups, kernels): (&str, bool, &str),
-    options: LoadOptions,
+    choices: Choices,
     on_progress: &Function,
     signal: Option<AbortSignal>,
 ) -> Result<PlumeEngine> {
-    if !matches!(device, "auto" | "gpu" | "cpu") {
+    let Choices { device, subgroups, kernels, context_length, patience } = choices;
+    if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
         return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
     }
-    let checkpoint = open(model, signal.clone()).await?;
+    let options = LoadOptions { context_length };
+    let connection = Connection { signal, patience: patience * 1000.0 };
+    let checkpoint = open(model, &connection).await?;
     let mut progress = |state: LoadProgress| {
         // A listener that throws must not stop the load.
         let _ = on_progress.call2(&JsValue::UNDEFINED, &(state.loaded as f64).into(), &(state.total as f64).into());
     };
-    let cancelled = || signal.as_ref().is_some_and(AbortSignal::aborted);
+    let cancelled = || connection.signal.as_ref().is_some_and(AbortSignal::aborted);
     let mut gpu_unavailable = None;
     #[cfg(feature = "gpu")]
     if device != "cpu" {
@@ -115,7 +130,7 @@ async fn load(
         match opened {
             Ok(mut backend) => {
                 backend.set_subgroups(subgroups);
-                match kernels {
+                match kernels.as_str() {
                     "wide" => backend.set_narrow(false),
                     "narrow" => backend.set_narrow(true),
                     _ => (),
@@ -141,12 +156,12 @@ fn webgpu_is_there() -> bool {
     known && navigator.is_object() && field(&navigator, "gpu").is_object()
 }
 
-async fn open(model: JsValue, signal: Option<AbortSignal>) -> Result<Checkpoint> {
+async fn open(model: JsValue, connection: &Connection) -> Result<Checkpoint> {
     if let Some(url) = model.as_string() {
         if url.ends_with('/') {
-            return Checkpoint::open_folder(&http::HttpFolder { url, signal }).await;
+            return Checkpoint::open_folder(&http::HttpFolder { url, connection: connection.clone() }).await;
         }
-        let source = http::open(&url, signal).await?;
+        let source = http::open(&url, connection).await?;
         return Checkpoint::open_gguf(source.ok_or_else(|| Error::Http(format!("{url}: the server answered 404")))?)
             .await;
     }

@@ -1,16 +1,14 @@
-//! Files on a server, read by range requests over `fetch`, in a page, a worker or Node.
+//! Files on a server, read by range requests. A connection that breaks, stalls or meets a busy server is made again, and goes on
+//! where it stopped.
 
-use super::error::{text, with_cause};
+use super::connection::{Body, Connection, Failure, Patience, header};
 use crate::{
     Error, Result,
     source::{ByteStream, Folder, MemorySource, Source},
 };
 use async_trait::async_trait;
-use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::{ops::Range, rc::Rc};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
+use web_sys::Response;
 
 /// The largest file that is taken whole from a server that gives no ranges: it is held in memory.
 const LARGEST_WHOLE: usize = 1 << 30;
@@ -19,49 +17,75 @@ const LARGEST_WHOLE: usize = 1 << 30;
 pub(super) struct HttpSource {
     url: String,
     size: u64,
-    /// What the server calls this version of the file, where it says so.
-    etag: Option<String>,
-    signal: Option<AbortSignal>,
+    version: Option<String>,
+    connection: Connection,
+}
+
+/// What a server calls this version of a file, where it says so.
+fn version(response: &Response) -> Option<String> {
+    header(response, "etag").or_else(|| header(response, "last-modified"))
 }
 
 /// Opens a file, or gives `None` for a 404.
 ///
 /// # Errors
 /// [`Error::Http`] for any other status than success; [`Error::Io`] where the server cannot be reached.
-pub(super) async fn open(url: &str, signal: Option<AbortSignal>) -> Result<Option<Rc<dyn Source>>> {
-    let response = fetch(url, Some(0..1), signal.as_ref()).await?;
+pub(super) async fn open(url: &str, connection: &Connection) -> Result<Option<Rc<dyn Source>>> {
+    let mut patience = Patience::new(connection);
+    loop {
+        match try_open(url, connection, &mut patience).await {
+            Ok(source) => return Ok(source),
+            Err(failure) => patience.after(failure).await?,
+        }
+    }
+}
+
+async fn try_open(
+    url: &str,
+    connection: &Connection,
+    patience: &mut Patience<'_>,
+) -> std::result::Result<Option<Rc<dyn Source>>, Failure> {
+    let response = connection.fetch(url, 0..1).await?;
     match response.status() {
         404 => Ok(None),
         206 => {
             let (given, size) = content_range(&response, url)?;
             if given != (0..1) {
-                return Err(Error::Http(format!("{url}: bytes 0..1 were asked for, the server gave {given:?}")));
+                return Err(Error::Http(format!("{url}: bytes 0..1 were asked for, the server gave {given:?}")).into());
             }
-            let etag = header(&response, "etag");
-            Ok(Some(Rc::new(HttpSource { url: url.to_owned(), size, etag, signal })))
+            let version = version(&response);
+            Ok(Some(Rc::new(HttpSource { url: url.to_owned(), size, version, connection: connection.clone() })))
         }
         // An empty file has no first byte.
         416 => Ok(Some(Rc::new(MemorySource::new(url, Vec::new())))),
         // The server ignores ranges. Its one answer is kept, since it cannot be asked for a part again.
         200 => {
-            let mut body = Body::new(&response, url, signal)?;
+            let mut body = Body::new(&response, url, connection)?;
+            let length = header(&response, "content-length").and_then(|length| length.parse::<usize>().ok());
+            let encoded = header(&response, "content-encoding").is_some();
             let mut bytes = Vec::new();
             while let Some(chunk) = body.next().await? {
                 if bytes.len() + chunk.len() > LARGEST_WHOLE {
                     return Err(Error::Http(format!(
                         "{url}: the server gives no byte ranges, which a file of over {LARGEST_WHOLE} bytes needs"
-                    )));
+                    ))
+                    .into());
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Some(Rc::new(MemorySource::new(url, bytes))))
+            match length.filter(|length| !encoded && *length > bytes.len()) {
+                Some(length) => {
+                    let text = format!("{url}: {length} bytes were expected, the server gave {}", bytes.len());
+                    Err(Failure::Passing(Error::Truncated(text), None))
+                }
+                None => {
+                    patience.renew();
+                    Ok(Some(Rc::new(MemorySource::new(url, bytes))))
+                }
+            }
         }
-        status => Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text()))),
+        status => Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text())).into()),
     }
-}
-
-fn header(response: &Response, name: &str) -> Option<String> {
-    response.headers().get(name).ok().flatten()
 }
 
 /// The range that a 206 says it gives, and the size of the whole file.
@@ -81,24 +105,28 @@ fn content_range(response: &Response, url: &str) -> Result<(Range<u64>, u64)> {
     })
 }
 
-async fn fetch(url: &str, range: Option<Range<u64>>, signal: Option<&AbortSignal>) -> Result<Response> {
-    let failed = |thrown: JsValue| match signal.is_some_and(AbortSignal::aborted) {
-        true => Error::Aborted,
-        false => Error::Io(format!("{url}: {}", with_cause(&thrown))),
-    };
-    let init = RequestInit::new();
-    init.set_signal(signal);
-    if let Some(range) = range {
-        let headers = Headers::new().map_err(failed)?;
-        headers.set("range", &format!("bytes={}-{}", range.start, range.end - 1)).map_err(failed)?;
-        init.set_headers(&headers);
+impl HttpSource {
+    async fn request(&self, range: Range<u64>) -> std::result::Result<Body<'_>, Failure> {
+        let response = self.connection.fetch(&self.url, range.clone()).await?;
+        let url = &self.url;
+        if response.status() != 206 {
+            return Err(Error::Http(format!(
+                "{url}: the server answered {} to a request for bytes {}..{}; 206 was expected",
+                response.status(),
+                range.start,
+                range.end
+            ))
+            .into());
+        }
+        let (given, size) = content_range(&response, url)?;
+        if size != self.size || version(&response) != self.version {
+            return Err(Error::Http(format!("{url}: the file changed while it was loading; load it again")).into());
+        }
+        if given != range {
+            return Err(Error::Http(format!("{url}: bytes {range:?} were asked for, the server gave {given:?}")).into());
+        }
+        Ok(Body::new(&response, url, &self.connection)?)
     }
-    // A page, a worker and Node all have this function, on global objects of different types.
-    let global = js_sys::global();
-    let function = Reflect::get(&global, &"fetch".into()).ok().and_then(|f| f.dyn_into::<Function>().ok());
-    let function = function.ok_or_else(|| Error::Io("this environment has no fetch".to_owned()))?;
-    let promise: Promise = function.call2(&global, &url.into(), &init).map_err(failed)?.unchecked_into();
-    Ok(JsFuture::from(promise).await.map_err(failed)?.unchecked_into())
 }
 
 #[async_trait(?Send)]
@@ -127,105 +155,53 @@ impl Source for HttpSource {
                 self.url, range.start, range.end, self.size
             )));
         }
-        if range.is_empty() {
-            return Ok(Box::new(Empty));
-        }
-        let response = fetch(&self.url, Some(range.clone()), self.signal.as_ref()).await?;
-        if response.status() != 206 {
-            return Err(Error::Http(format!(
-                "{}: the server answered {} to a request for bytes {}..{}; 206 was expected",
-                self.url,
-                response.status(),
-                range.start,
-                range.end
-            )));
-        }
-        let (given, size) = content_range(&response, &self.url)?;
-        if size != self.size || header(&response, "etag") != self.etag {
-            return Err(Error::Http(format!("{}: the file changed while it was loading; load it again", self.url)));
-        }
-        if given != range {
-            return Err(Error::Http(format!(
-                "{}: bytes {range:?} were asked for, the server gave {given:?}",
-                self.url
-            )));
-        }
-        let body = Body::new(&response, &self.url, self.signal.clone())?;
-        Ok(Box::new(Exactly { body, left: range.end - range.start }))
+        Ok(Box::new(Resumed { source: self, left: range, body: None, patience: Patience::new(&self.connection) }))
     }
 }
 
-/// A response's body as it arrives.
-struct Body {
-    reader: ReadableStreamDefaultReader,
-    url: String,
-    signal: Option<AbortSignal>,
+/// A range that is asked for again, from where it stopped, until all of it has come.
+struct Resumed<'a> {
+    source: &'a HttpSource,
+    left: Range<u64>,
+    body: Option<Body<'a>>,
+    patience: Patience<'a>,
 }
 
-impl Body {
-    fn new(response: &Response, url: &str, signal: Option<AbortSignal>) -> Result<Self> {
-        let stream = response.body().ok_or_else(|| Error::Http(format!("{url}: the answer has no body")))?;
-        Ok(Self { reader: stream.get_reader().unchecked_into(), url: url.to_owned(), signal })
+impl Resumed<'_> {
+    async fn try_next(&mut self) -> std::result::Result<Vec<u8>, Failure> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => self.body.insert(self.source.request(self.left.clone()).await?),
+        };
+        let expected = self.left.end - self.left.start;
+        let told = |given| {
+            let url = &self.source.url;
+            Error::Truncated(format!("{url}: {expected} more bytes were expected, the server gave {given}"))
+        };
+        match body.next().await? {
+            Some(chunk) if chunk.len() as u64 > expected => Err(Failure::Lasting(told(chunk.len()))),
+            Some(chunk) => Ok(chunk),
+            None => Err(Failure::Passing(told(0), None)),
+        }
     }
 }
 
 #[async_trait(?Send)]
-impl ByteStream for Body {
+impl ByteStream for Resumed<'_> {
     async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        loop {
-            let step = JsFuture::from(self.reader.read()).await.map_err(|thrown| {
-                if self.signal.as_ref().is_some_and(AbortSignal::aborted) {
-                    return Error::Aborted;
+        while !self.left.is_empty() {
+            match self.try_next().await {
+                Ok(chunk) => {
+                    self.left.start += chunk.len() as u64;
+                    self.patience.renew();
+                    return Ok(Some(chunk));
                 }
-                Error::Io(format!("{}: the connection broke: {}", self.url, text(&thrown)))
-            })?;
-            let field = |name: &str| Reflect::get(&step, &name.into()).unwrap_or(JsValue::UNDEFINED);
-            if field("done").is_truthy() {
-                return Ok(None);
-            }
-            let chunk = Uint8Array::new(&field("value")).to_vec();
-            if !chunk.is_empty() {
-                return Ok(Some(chunk));
+                Err(failure) => {
+                    self.body = None;
+                    self.patience.after(failure).await?;
+                }
             }
         }
-    }
-}
-
-impl Drop for Body {
-    /// Ends the download where nobody reads on; a body read to its end does not mind.
-    fn drop(&mut self) {
-        let ignored = JsFuture::from(self.reader.cancel());
-        wasm_bindgen_futures::spawn_local(async move {
-            let _ = ignored.await;
-        });
-    }
-}
-
-/// A body that must have exactly the length that was asked for.
-struct Exactly {
-    body: Body,
-    left: u64,
-}
-
-#[async_trait(?Send)]
-impl ByteStream for Exactly {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let chunk = self.body.next().await?;
-        let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if length > self.left || (chunk.is_none() && self.left > 0) {
-            let (url, left) = (&self.body.url, self.left);
-            return Err(Error::Truncated(format!("{url}: {left} more bytes were expected, the server gave {length}")));
-        }
-        self.left -= length;
-        Ok(chunk)
-    }
-}
-
-struct Empty;
-
-#[async_trait(?Send)]
-impl ByteStream for Empty {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
 }
@@ -233,7 +209,7 @@ impl ByteStream for Empty {
 /// A folder on a server; its URL ends in a slash.
 pub(super) struct HttpFolder {
     pub url: String,
-    pub signal: Option<AbortSignal>,
+    pub connection: Connection,
 }
 
 #[async_trait(?Send)]
@@ -243,6 +219,6 @@ impl Folder for HttpFolder {
     }
 
     async fn open(&self, file: &str) -> Result<Option<Rc<dyn Source>>> {
-        open(&format!("{}{file}", self.url), self.signal.clone()).await
+        open(&format!("{}{file}", self.url), &self.connection).await
     }
 }

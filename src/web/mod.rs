@@ -2,9 +2,11 @@
 //! it; nothing here is meant to be called by hand.
 
 mod blob;
+mod connection;
 mod engine;
 mod error;
 mod http;
+mod timer;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -74,7 +74,7 @@ test.after(() => (server.closeAllConnections(), server.close()));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
 async function answers(source) {
-  const lm = await Plume.load(source, { device: "cpu" });
+  const lm = await Plume.load(source, { device: "cpu", patience: 1 });
   const messages = [{ role: "user", content: "What is the capital of Japan?" }];
   try {
     const reply = await lm.chat.completions.create({ messages, temperature: 0, max_tokens: 20 });
@@ -100,6 +100,10 @@ test("a good file loads over ranges, and from a server that has none", async () 
   assert.match(await answers(`${origin}/no-ranges.gguf`), tokyo);
 });
 
+test("a server that never gives a whole answer is asked for the rest", async () => {
+  for (const name of ["hangs-up.gguf", "lies.gguf"]) assert.match(await answers(`${origin}/${name}`), tokyo);
+});
+
 for (const [name, code, pattern] of [
   ["missing.gguf", "http", /missing\.gguf.*404/],
   ["missing/", "missing", /config\.json in .*missing\//],
@@ -110,11 +114,9 @@ for (const [name, code, pattern] of [
   ["unsized.gguf", "http", /content-range/],
   ["cut.gguf", "truncated", new RegExp(`${good.length >> 1} bytes`)],
   ["cut-in-the-header.gguf", "truncated", /1000 bytes/],
-  ["hangs-up.gguf", "io", /the connection broke/],
   ["another-range.gguf", "http", /were asked for, the server gave/],
   ["grows.gguf", "http", /changed while it was loading/],
   ["changes.gguf", "http", /changed while it was loading/],
-  ["lies.gguf", "truncated", /1 more bytes? w/],
 ])
   test(`${name} ends in ${code}, and the next load works`, async () => {
     await fails(`${origin}/${name}`, code, pattern);
