@@ -252,8 +252,8 @@ function checkContextLength(length: unknown): void {
 }
 
 function checkPatience(patience: unknown): void {
-  if (patience !== undefined && !(typeof patience === "number" && patience >= 0 && patience < Infinity))
-    throw invalid(`patience is ${show(patience)}; expected a number of seconds`);
+  if (patience !== undefined && !(typeof patience === "number" && patience >= 1 && patience < Infinity))
+    throw invalid(`patience is ${show(patience)}; expected at least 1 second`);
 }
 
 /** A value in a message; no value's own code is run. */

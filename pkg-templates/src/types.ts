@@ -92,7 +92,7 @@ export interface LoadOptions {
   device?: "auto" | "gpu" | "cpu";
   /** Tokens that a conversation may have, at most what the model allows; without it that, or 8192. Its cache is reserved. */
   context_length?: number;
-  /** Seconds for which a download that breaks or stalls is taken up again while no byte comes. Default 120. */
+  /** Seconds for which a download that breaks or stalls is taken up again while no byte comes, at least 1. Default 120. */
   patience?: number;
 }
 
