@@ -21,6 +21,15 @@ alias Four = vec4<f16>;
 #else
 alias Four = vec4<f32>;
 #endif
+
+/// What goes through workgroup memory. Beyond the largest f16 would be infinity, which makes every later sum NaN.
+fn four(values: vec4<f32>) -> Four {
+#if F16
+    return Four(clamp(values, vec4<f32>(-65504.0), vec4<f32>(65504.0)));
+#else
+    return values;
+#endif
+}
 /// [STEP, 16], fours of rows and of tokens.
 var<workgroup> w_tile: array<Four, STEP * 16u>;
 var<workgroup> x_tile: array<Four, STEP * 16u>;
@@ -96,16 +105,16 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         let to = bringing * 16u + brought;
         if (index < 64u) {
             let values = four_weights(first_row + brought * 4u, column + bringing);
-            w_tile[to] = Four(values[0]);
-            w_tile[to + 16u] = Four(values[1]);
-            w_tile[to + 32u] = Four(values[2]);
-            w_tile[to + 48u] = Four(values[3]);
+            w_tile[to] = four(values[0]);
+            w_tile[to + 16u] = four(values[1]);
+            w_tile[to + 32u] = four(values[2]);
+            w_tile[to + 48u] = four(values[3]);
         } else {
             let values = four_tokens(first_token + brought * 4u, column + bringing);
-            x_tile[to] = Four(values[0]);
-            x_tile[to + 16u] = Four(values[1]);
-            x_tile[to + 32u] = Four(values[2]);
-            x_tile[to + 48u] = Four(values[3]);
+            x_tile[to] = four(values[0]);
+            x_tile[to + 16u] = four(values[1]);
+            x_tile[to + 32u] = four(values[2]);
+            x_tile[to + 48u] = four(values[3]);
         }
         workgroupBarrier();
         for (var k = 0u; k < STEP; k++) {

@@ -4,9 +4,9 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { build } from "../../scripts/build.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { environment, runBench } from "../native.mjs";
-import { hostRows } from "./host.mjs";
 
 export const options = {
   adapter: { type: "string", default: "default" },
@@ -80,6 +80,8 @@ export async function run({
   const env = environment(adapter);
   const result = runBench("gpu", env, { runs, formats, layers, vocabulary, suites }, { quick, whole });
   if (host) {
+    build();
+    const { hostRows } = await import("./host.mjs");
     const rows = await hostRows(Number(runs ?? 3));
     console.table(rows);
     result.rows.push(...rows);

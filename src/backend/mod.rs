@@ -95,7 +95,7 @@ pub trait Backend {
     type SparseActivation;
     /// For each layer [capacity, kv_lora_rank + qk_rope_head_dim]: the normed latent `c`, then the rotated key, as f16.
     type Cache;
-    /// What one reply's draws depend on: its [`Sampling`], its seed, and which tokens it has seen.
+    /// What one reply's draws depend on: its [`Sampling`], its seed, and how often each token has occurred.
     type Sampler;
     /// A sampled token, which the host may not know yet.
     type Token;
@@ -190,7 +190,7 @@ pub trait Backend {
         prompt: &[u32],
         drawn: &[u32],
     ) -> Result<Self::Sampler>;
-    /// Draws the token at `position` from its logits [1, vocab_size], and counts it as seen.
+    /// Draws the token at `position` from its logits [1, vocab_size], and counts it.
     fn sample(
         &mut self,
         sampler: &mut Self::Sampler,

@@ -100,7 +100,7 @@ pub struct Generation<B: Backend> {
     chunks: VecDeque<(usize, B::Fence)>,
     /// Sampled tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
     in_flight: VecDeque<B::Token>,
-    /// Has seen the prompt, the completion and what is in flight; made when it is first needed.
+    /// Has counted the prompt, the completion and what is in flight; made when it is first needed.
     sampler: Option<B::Sampler>,
     cached_tokens: usize,
     processed_tokens: usize,

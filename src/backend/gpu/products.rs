@@ -88,7 +88,7 @@ impl GpuBackend {
     }
 
     /// How a matmul of many tokens takes this matrix. Its f16 tiles hold weights and activations to 11 bits; of weights that
-    /// are f32 in the file that would be the larger loss.
+    /// the device holds as f32 that would be the larger loss.
     pub(super) fn tiles(&self, matrix: &Matrix) -> Tiles {
         match matrix.variant {
             _ if self.narrow => Tiles::None,
