@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { build } from "../../scripts/build.mjs";
 import { root } from "../../scripts/setup.mjs";
+import { median } from "../median.mjs";
 import { environment, runBench } from "../native.mjs";
 
 export const options = {
@@ -19,8 +20,6 @@ export const options = {
   host: { type: "boolean" },
   "first-light": { type: "string" },
 };
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** Rows that compare decoding in `older`, a checkout, with decoding here, in alternating runs. */
 function firstLight(older, env, runs) {

@@ -1,11 +1,10 @@
 // What a decoded token costs the host in Node: wasm, the calls into JavaScript and Dawn's checks, on a device that computes
 // nothing, so that nothing else takes time.
+import { median } from "../median.mjs";
 import { gguf } from "../../tests/support.mjs";
 import { provideNullDevice } from "../../tests/null-device.mjs";
 
 const TOKENS = 400;
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /** Rows for plm-tiny, which has 4 layers, with the kernels for a GPU. */
 export async function hostRows(runs) {

@@ -4,6 +4,7 @@
 import path from "node:path";
 import { root } from "../../scripts/setup.mjs";
 import { openPage, prepare } from "./browser.mjs";
+import { median } from "../median.mjs";
 
 const story = "Tell me a story about a brave fox named Pip.";
 
@@ -44,8 +45,6 @@ const contenders = {
   plume_cpu: { engine: "plume", device: "cpu" },
   wllama: { engine: "wllama" },
 };
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 export const options = { model: { type: "string" } };
 

@@ -33,18 +33,14 @@ fn version(response: &Response) -> Option<String> {
 pub(super) async fn open(url: &str, connection: &Connection) -> Result<Option<Rc<dyn Source>>> {
     let mut patience = Patience::new(connection);
     loop {
-        match try_open(url, connection, &mut patience).await {
+        match try_open(url, connection).await {
             Ok(source) => return Ok(source),
             Err(failure) => patience.after(failure).await?,
         }
     }
 }
 
-async fn try_open(
-    url: &str,
-    connection: &Connection,
-    patience: &mut Patience<'_>,
-) -> std::result::Result<Option<Rc<dyn Source>>, Failure> {
+async fn try_open(url: &str, connection: &Connection) -> std::result::Result<Option<Rc<dyn Source>>, Failure> {
     let response = connection.fetch(url, 0..1).await?;
     match response.status() {
         404 => Ok(None),
@@ -78,10 +74,7 @@ async fn try_open(
                     let text = format!("{url}: {length} bytes were expected, the server gave {}", bytes.len());
                     Err(Failure::Passing(Error::Truncated(text), None))
                 }
-                None => {
-                    patience.renew();
-                    Ok(Some(Rc::new(MemorySource::new(url, bytes))))
-                }
+                None => Ok(Some(Rc::new(MemorySource::new(url, bytes)))),
             }
         }
         status => Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text())).into()),
