@@ -1,9 +1,10 @@
-import { openAsBlob } from "node:fs";
+import { existsSync, openAsBlob } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
+import { isHubName } from "./names.js";
 import { loadHere, type Core } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
@@ -14,7 +15,7 @@ export type * from "./types.js";
 /** A loaded model. */
 export type Plume = Loaded;
 
-/** Loads models into this process. A string is a URL or a path. */
+/** Loads models into this process. A string is a URL, a path, or a name on a hub where there is no such path. */
 export const Plume = {
   /** Loads a model; without one, the embedded plm-tiny. */
   load(model?: ModelSource, options: LoadOptions = {}): Promise<Plume> {
@@ -73,6 +74,12 @@ async function provideWebGpu(): Promise<void> {
   }
 }
 
+/** The files of a folder that are wanted. */
+async function files(folder: string, wanted: (file: string) => boolean): Promise<File[]> {
+  const names = (await readdir(folder)).filter(wanted);
+  return Promise.all(names.map(async (file) => new File([await openAsBlob(path.join(folder, file))], file)));
+}
+
 /** Paths as files; everything else as it is. */
 async function local(model: ModelSource): Promise<ModelSource> {
   const isFile =
@@ -81,10 +88,15 @@ async function local(model: ModelSource): Promise<ModelSource> {
       : typeof model === "string" && !/^[a-z][a-z0-9+.-]+:\/\//i.test(model);
   if (!isFile) return model;
   const name = model instanceof URL ? fileURLToPath(model) : (model as string);
+  if (!(model instanceof URL) && isHubName(name) && !existsSync(name)) return name;
   try {
-    if (!(await stat(name)).isDirectory()) return await openAsBlob(name);
-    const wanted = (await readdir(name)).filter((file) => /\.(json|jinja|safetensors)$/.test(file));
-    return await Promise.all(wanted.map(async (file) => new File([await openAsBlob(path.join(name, file))], file)));
+    if ((await stat(name)).isDirectory()) return await files(name, (file) => /\.(json|jinja|safetensors)$/.test(file));
+    const [, start, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(path.basename(name)) ?? [];
+    if (start === undefined) return await openAsBlob(name);
+    return await files(
+      path.dirname(name),
+      (file) => file.startsWith(`${start}-`) && file.endsWith(`-of-${count}.gguf`),
+    );
   } catch (cause) {
     throw new PlumeError("io", `${name}: ${(cause as Error).message}`, { cause });
   }

@@ -68,6 +68,7 @@ export class Plume {
     const model = checkModel(given);
     checkContextLength(options.context_length);
     checkPatience(options.patience);
+    checkHub(options);
     const load = async ({ onProgress, signal, ...others }: LoadOptions) => {
       let last: Progress = { phase: "download", loaded: 0, total: 0 };
       const report = (progress: Progress) => {
@@ -239,8 +240,10 @@ const kind = (value: unknown) =>
 
 function checkModel(model: ModelSource | undefined): ModelSource | undefined {
   if (model === undefined || typeof model === "string" || model instanceof URL || model instanceof Blob) return model;
+  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) return new Blob([model]);
   const files = typeof FileList !== "undefined" && model instanceof FileList ? Array.from(model) : model;
-  if (!Array.isArray(files)) throw invalid(`the model is ${kind(files)}; expected a URL, a Blob or a list of Files`);
+  if (!Array.isArray(files))
+    throw invalid(`the model is ${kind(files)}; expected a name, a URL, a Blob, bytes or a list of Files`);
   if (files.length === 0 || !files.every((file) => file instanceof File))
     throw invalid("the list of a model's files is empty, or has something that is no File");
   return files;
@@ -254,6 +257,13 @@ function checkContextLength(length: unknown): void {
 function checkPatience(patience: unknown): void {
   if (patience !== undefined && !(typeof patience === "number" && patience >= 1 && patience < Infinity))
     throw invalid(`patience is ${show(patience)}; expected at least 1 second`);
+}
+
+function checkHub({ hub, token }: LoadOptions): void {
+  if (hub !== undefined && !(typeof hub === "string" && /^https?:\/\//.test(hub)))
+    throw invalid(`hub is ${show(hub)}; expected an http URL`);
+  if (token !== undefined && (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)))
+    throw invalid("token is not a string that a header can have"); // What it is stays out of messages.
 }
 
 /** A value in a message; no value's own code is run. */

@@ -64,7 +64,16 @@ export interface Core {
 export async function loadHere(
   core: Core,
   model: ModelSource,
-  { onProgress, signal, device = "auto", context_length, patience = 120, ...others }: LoadOptions,
+  {
+    onProgress,
+    signal,
+    device = "auto",
+    context_length,
+    patience = 120,
+    hub = "https://huggingface.co",
+    token,
+    ...others
+  }: LoadOptions,
 ): Promise<Runtime> {
   try {
     await core.bindings.default({ module_or_path: core.wasm });
@@ -83,6 +92,8 @@ export async function loadHere(
           kernels: (others as { kernels?: string }).kernels ?? "auto",
           context_length,
           patience,
+          hub,
+          token,
         },
         report,
         signal ?? null,

@@ -81,8 +81,12 @@ export interface PromptProgress {
   cached: number;
 }
 
-/** What may be loaded: the URL of a GGUF or of a folder (ending in "/"), a GGUF as File or Blob, the files of a folder. */
-export type ModelSource = string | URL | Blob | File[] | FileList;
+/**
+ * What may be loaded: a name on a hub (`owner/model`, `owner/model:Q4_K_M`, `owner/model@revision`); the URL of a GGUF, of one
+ * of the parts that it was split into, of a folder of safetensors (ending in "/") or of a file in it; a GGUF as File, Blob or
+ * bytes; the files of a folder, or the parts of a GGUF.
+ */
+export type ModelSource = string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer> | File[] | FileList;
 
 /** Options of {@link Plume.load}. */
 export interface LoadOptions {
@@ -94,6 +98,10 @@ export interface LoadOptions {
   context_length?: number;
   /** Seconds for which a download that breaks or stalls is taken up again while no byte comes, at least 1. Default 120. */
   patience?: number;
+  /** Where models are looked up by name. Default https://huggingface.co. */
+  hub?: string;
+  /** For gated models. It is shown to the hub and to nobody else. */
+  token?: string;
 }
 
 /** What only this runtime knows. */

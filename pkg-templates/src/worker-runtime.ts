@@ -1,5 +1,6 @@
 // The page's side of the worker.
 import { PlumeError, type ErrorCode } from "./errors.js";
+import { isHubName } from "./names.js";
 import type { Begun, Piece, Runtime } from "./runtime.js";
 import type { LoadOptions, ModelSource, Progress, Stats } from "./types.js";
 import type { Call } from "./worker.js";
@@ -47,12 +48,9 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   const abort = () => void ask({ call: "abort" });
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    const { device, context_length, patience } = options;
-    const chosen = {
-      ...(device !== undefined && { device }),
-      ...(context_length !== undefined && { context_length }),
-      ...(patience !== undefined && { patience }),
-    };
+    const { device, context_length, patience, hub, token } = options;
+    const all = Object.entries({ device, context_length, patience, hub, token });
+    const chosen = Object.fromEntries(all.filter(([, value]) => value !== undefined));
     await ask({ call: "load", model: absolute(model), options: chosen });
   } catch (error) {
     worker.terminate();
@@ -71,7 +69,7 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
 
 /** URLs are the page's: the worker's own address is another. */
 function absolute(model: ModelSource): ModelSource {
-  if (typeof model !== "string" && !(model instanceof URL)) return model;
+  if (!(typeof model === "string" || model instanceof URL) || isHubName(String(model))) return model;
   try {
     return new URL(model, location.href).href;
   } catch (cause) {

@@ -6,7 +6,11 @@ import type { LoadOptions, ModelSource } from "./types.js";
 
 /** What the page asks. */
 export type Call =
-  | { call: "load"; model: ModelSource; options: Pick<LoadOptions, "device" | "context_length" | "patience"> }
+  | {
+      call: "load";
+      model: ModelSource;
+      options: Pick<LoadOptions, "device" | "context_length" | "patience" | "hub" | "token">;
+    }
   | { call: "begin"; request: CoreRequest }
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }

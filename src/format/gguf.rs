@@ -24,26 +24,56 @@ const MOST_TEXT: u64 = 128 << 20;
 
 const ARCHITECTURE: &str = "general.architecture";
 
-pub(super) async fn open(source: Rc<dyn Source>) -> Result<Checkpoint> {
-    let mut header = Header { source: &*source, buffer: Vec::new(), start: 0, position: 0, text: 0 };
+/// Reads the headers of a file's parts, in order. All metadata is in the first; each lists its own tensors.
+pub(super) async fn open(sources: Vec<Rc<dyn Source>>) -> Result<Checkpoint> {
+    let mut listed = Vec::new();
+    let mut first = None;
+    for (index, source) in sources.iter().enumerate() {
+        let (metadata, tensors) = part(&**source, index, sources.len()).await?;
+        listed.extend(tensors);
+        first.get_or_insert(metadata);
+    }
+    let Some(mut metadata) = first else {
+        return Err(Error::InvalidRequest("a model of no files".to_owned()));
+    };
+    let config = metadata.config(&listed)?;
+    let tensors = check::tensors(&config, listed, &sources)?;
+    let vocabulary = metadata.vocabulary(&config)?;
+    let chat_template = metadata.string("tokenizer.chat_template")?;
+    Ok(Checkpoint { config, tensors, sources, vocabulary, chat_template })
+}
+
+/// One part's metadata, and the tensors that it lists.
+async fn part(source: &dyn Source, index: usize, count: usize) -> Result<(Metadata, Vec<Listed>)> {
+    let mut header = Header { source, buffer: Vec::new(), start: 0, position: 0, text: 0 };
     let (tensor_count, metadata_count) = header.preamble().await?;
-    let mut metadata = header.metadata(metadata_count).await?;
-    // The architecture is checked first: another model's missing keys would only confuse.
+    let metadata = header.metadata(metadata_count).await?;
+    let file = source.name();
+    let parts = metadata.optional_integer("split.count")?.unwrap_or(1).max(1);
+    let place = metadata.optional_integer("split.no")?.unwrap_or(0);
+    if parts != count {
+        return Err(Error::Missing(format!("{file} is one of {parts} parts; {count} were given")));
+    }
+    if place != index {
+        return Err(Error::Malformed(format!(
+            "{file} says that it is part {} of {parts}, not {}",
+            place + 1,
+            index + 1
+        )));
+    }
+    // Before anything else that a PLM has: another model's missing keys would only confuse. Later parts do not repeat it.
     match metadata.entries.get(ARCHITECTURE) {
         Some(Value::String(name)) if name == "plm" => {}
         Some(Value::String(name)) => {
             return Err(Error::UnsupportedModel(format!("{ARCHITECTURE} is {name:?}; expected \"plm\"")));
         }
         Some(_) => return Err(Error::Malformed(format!("{ARCHITECTURE} is no string"))),
+        None if index > 0 => {}
         None => return Err(Error::Missing(format!("metadata {ARCHITECTURE}"))),
     }
-    let listed = header.tensors(tensor_count, metadata.alignment()?).await?;
-    let config = metadata.config(&listed)?;
-    let sources: Vec<Rc<dyn Source>> = vec![source.clone()];
-    let tensors = check::tensors(&config, listed, &sources)?;
-    let vocabulary = metadata.vocabulary(&config)?;
-    let chat_template = metadata.string("tokenizer.chat_template")?;
-    Ok(Checkpoint { config, tensors, sources, vocabulary, chat_template })
+    let mut listed = header.tensors(tensor_count, metadata.alignment()?).await?;
+    listed.iter_mut().for_each(|(_, info)| info.source = index);
+    Ok((metadata, listed))
 }
 
 /// A metadata value, as far as anything here asks for it.
@@ -213,7 +243,7 @@ impl Header<'_> {
                 return Err(self.malformed(format_args!("metadata {key:?} is given twice")));
             }
             let value_type = self.u32(&key).await?;
-            let keep = ["general.a", "plm.", "tokenizer."].iter().any(|prefix| key.starts_with(prefix));
+            let keep = ["general.a", "plm.", "split.", "tokenizer."].iter().any(|prefix| key.starts_with(prefix));
             let value = self.value(value_type, keep, &key).await?;
             if keep {
                 entries.insert(key, value);

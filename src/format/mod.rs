@@ -91,7 +91,15 @@ impl Checkpoint {
     /// # Errors
     /// `NotAModel`, `UnsupportedModel`, `Truncated`, `Malformed` or `Missing`, and what the source gives.
     pub async fn open_gguf(source: Rc<dyn Source>) -> Result<Self> {
-        gguf::open(source).await
+        gguf::open(vec![source]).await
+    }
+
+    /// Reads the headers of a GGUF that was split into parts, given in order.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open_gguf`]; `Missing` where these are not all parts.
+    pub async fn open_gguf_parts(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
+        gguf::open(sources).await
     }
 
     /// Reads a Hugging Face folder: `config.json`, `model.safetensors` or `model.safetensors.index.json` with its

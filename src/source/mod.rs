@@ -2,11 +2,15 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod directory;
+mod hub;
 mod memory;
+mod parts;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use directory::{Directory, FileSource};
+pub use hub::{Chosen, HubName, Listing};
 pub use memory::{MemoryFolder, MemorySource};
+pub use parts::part_names;
 
 use crate::Result;
 use async_trait::async_trait;

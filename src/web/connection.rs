@@ -23,6 +23,10 @@ pub(super) struct Connection {
     pub signal: Option<AbortSignal>,
     /// Milliseconds for which requests are made again while no byte arrives.
     pub patience: f64,
+    /// Where models are looked up by name, without a slash at its end.
+    pub hub: String,
+    /// Shown to the hub, and to nobody else.
+    pub token: Option<String>,
 }
 
 /// Why a request has given nothing.
@@ -59,8 +63,8 @@ impl Connection {
         }
     }
 
-    /// Asks for some bytes of a file. Redirects are followed anew each time, since what they lead to may expire.
-    pub async fn fetch(&self, url: &str, range: Range<u64>) -> std::result::Result<Response, Failure> {
+    /// Asks for a file, or for some of its bytes. Redirects are followed anew each time, since what they lead to may expire.
+    pub async fn fetch(&self, url: &str, range: Option<Range<u64>>) -> std::result::Result<Response, Failure> {
         if self.aborted() {
             return Err(Error::Aborted.into());
         }
@@ -68,7 +72,14 @@ impl Connection {
         let init = RequestInit::new();
         init.set_signal(self.signal.as_ref());
         let headers = Headers::new().map_err(failed)?;
-        headers.set("range", &format!("bytes={}-{}", range.start, range.end - 1)).map_err(failed)?;
+        if let Some(range) = range {
+            headers.set("range", &format!("bytes={}-{}", range.start, range.end - 1)).map_err(failed)?;
+        }
+        // `fetch` itself leaves this header out where a redirect leads to another origin.
+        let at_hub = url.strip_prefix(&self.hub).is_some_and(|path| path.starts_with('/'));
+        if let Some(token) = self.token.as_ref().filter(|_| at_hub) {
+            headers.set("authorization", &format!("Bearer {token}")).map_err(failed)?;
+        }
         init.set_headers(&headers);
         let function = global("fetch").ok_or_else(|| Error::Io("this environment has no fetch".to_owned()))?;
         let promise: Promise =
@@ -80,6 +91,14 @@ impl Connection {
                 // The other form, a date, is as good as none.
                 let seconds = header(&response, "retry-after").and_then(|value| value.trim().parse::<u32>().ok());
                 Err(Failure::Passing(error, seconds.map(|seconds| f64::from(seconds) * 1000.0)))
+            }
+            status @ (401 | 403) if at_hub => {
+                let advice = match self.token {
+                    Some(_) => "the token is not allowed to read it, or its terms have to be accepted first",
+                    None => "there is no such model, or it is gated: accept its terms on the hub, and give a token",
+                };
+                Err(Error::Http(format!("{url}: the server answered {status} {}; {advice}", response.status_text()))
+                    .into())
             }
             _ => Ok(response),
         }

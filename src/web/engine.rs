@@ -1,21 +1,19 @@
 //! A loaded model, as JavaScript holds it.
 
-use super::{blob::BlobSource, connection::Connection, error::to_js, http};
+use super::{connection::Connection, error::to_js, open::open};
 #[cfg(feature = "gpu")]
 use crate::backend::gpu::GpuBackend;
 use crate::{
     Error, Result,
     backend::{Backend, cpu::CpuBackend},
     engine::{Engine, Generation, LoadOptions, Request, Step},
-    format::Checkpoint,
-    source::MemoryFolder,
     weights::LoadProgress,
 };
 use js_sys::{Array, Function, Reflect};
 use serde::Deserialize;
-use std::{collections::HashMap, rc::Rc};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use web_sys::{AbortSignal, Blob, File};
+use std::collections::HashMap;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::AbortSignal;
 
 /// An engine and the replies in the making, by number.
 struct Session<B: Backend> {
@@ -86,10 +84,13 @@ struct Choices {
     context_length: Option<usize>,
     /// Seconds for which requests are made again while no byte comes.
     patience: f64,
+    /// The URL of the hub that knows models by name, and what it is shown.
+    hub: String,
+    token: Option<String>,
 }
 
-/// Loads a model. `model` is the URL of a GGUF or of a folder (ending in a slash), a Blob of a GGUF, or an array of Files
-/// of a folder. `choices` has the fields of `Choices`. `on_progress(loaded, total)` counts bytes of weights.
+/// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`. `on_progress(loaded, total)`
+/// counts bytes of weights.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
@@ -108,12 +109,13 @@ async fn load(
     on_progress: &Function,
     signal: Option<AbortSignal>,
 ) -> Result<PlumeEngine> {
-    let Choices { device, subgroups, kernels, context_length, patience } = choices;
+    let Choices { device, subgroups, kernels, context_length, patience, hub, token } = choices;
     if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
         return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
     }
     let options = LoadOptions { context_length };
-    let connection = Connection { signal, patience: patience * 1000.0 };
+    let hub = hub.trim_end_matches('/').to_owned();
+    let connection = Connection { signal, patience: patience * 1000.0, hub, token };
     let checkpoint = open(model, &connection).await?;
     let mut progress = |state: LoadProgress| {
         // A listener that throws must not stop the load.
@@ -154,33 +156,6 @@ fn webgpu_is_there() -> bool {
     let navigator = field(&global, "navigator");
     let known = ["Window", "WorkerGlobalScope"].iter().any(|name| !field(&global, name).is_undefined());
     known && navigator.is_object() && field(&navigator, "gpu").is_object()
-}
-
-async fn open(model: JsValue, connection: &Connection) -> Result<Checkpoint> {
-    if let Some(url) = model.as_string() {
-        if url.ends_with('/') {
-            return Checkpoint::open_folder(&http::HttpFolder { url, connection: connection.clone() }).await;
-        }
-        let source = http::open(&url, connection).await?;
-        return Checkpoint::open_gguf(source.ok_or_else(|| Error::Http(format!("{url}: the server answered 404")))?)
-            .await;
-    }
-    if let Some(blob) = model.dyn_ref::<Blob>() {
-        let name = model.dyn_ref::<File>().map_or_else(|| "the given blob".to_owned(), File::name);
-        return Checkpoint::open_gguf(Rc::new(BlobSource::new(name, blob.clone()))).await;
-    }
-    let Some(files) = model.dyn_ref::<Array>() else {
-        return Err(Error::InvalidRequest("the model is neither a URL, a Blob nor a list of files".to_owned()));
-    };
-    let mut folder = MemoryFolder::default();
-    for file in files.iter() {
-        let Ok(file) = file.dyn_into::<File>() else {
-            return Err(Error::InvalidRequest("the list of a model's files has something that is no File".to_owned()));
-        };
-        let name = file.name();
-        folder.insert(name.clone(), Rc::new(BlobSource::new(name, file.into())));
-    }
-    Checkpoint::open_folder(&folder).await
 }
 
 #[wasm_bindgen]

@@ -4,7 +4,7 @@
 use super::connection::{Body, Connection, Failure, Patience, header};
 use crate::{
     Error, Result,
-    source::{ByteStream, Folder, MemorySource, Source},
+    source::{ByteStream, Chosen, Folder, HubName, Listing, MemorySource, Source},
 };
 use async_trait::async_trait;
 use std::{ops::Range, rc::Rc};
@@ -12,6 +12,48 @@ use web_sys::Response;
 
 /// The largest file that is taken whole from a server that gives no ranges: it is held in memory.
 const LARGEST_WHOLE: usize = 1 << 30;
+
+/// The most bytes of a hub's listing.
+const LARGEST_LISTING: usize = 16 << 20;
+
+/// What a name means at the connection's hub.
+///
+/// # Errors
+/// [`Error::Missing`] where the hub has no such model or file; as [`HubName::choose`], and where the hub cannot be asked.
+pub(super) async fn look_up(name: &HubName, connection: &Connection) -> Result<Chosen> {
+    let url = name.listing_url(&connection.hub);
+    let mut patience = Patience::new(connection);
+    let listing = loop {
+        match whole(&url, connection).await {
+            Ok(bytes) => break bytes,
+            Err(failure) => patience.after(failure).await?,
+        }
+    };
+    let listing: Listing = serde_json::from_slice(&listing)
+        .map_err(|error| Error::Http(format!("{url}: the hub's listing cannot be read: {error}")))?;
+    name.choose(&connection.hub, &listing)
+}
+
+/// All of a small file.
+async fn whole(url: &str, connection: &Connection) -> std::result::Result<Vec<u8>, Failure> {
+    let response = connection.fetch(url, None).await?;
+    match response.status() {
+        200 => (),
+        404 => return Err(Error::Missing(format!("{url}: the hub has no such model or revision")).into()),
+        status => {
+            return Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text())).into());
+        }
+    }
+    let mut body = Body::new(&response, url, connection)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await? {
+        if bytes.len() + chunk.len() > LARGEST_LISTING {
+            return Err(Error::Http(format!("{url}: the listing has over {LARGEST_LISTING} bytes")).into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
 
 /// A file on a server that answers range requests.
 pub(super) struct HttpSource {
@@ -41,7 +83,7 @@ pub(super) async fn open(url: &str, connection: &Connection) -> Result<Option<Rc
 }
 
 async fn try_open(url: &str, connection: &Connection) -> std::result::Result<Option<Rc<dyn Source>>, Failure> {
-    let response = connection.fetch(url, 0..1).await?;
+    let response = connection.fetch(url, Some(0..1)).await?;
     match response.status() {
         404 => Ok(None),
         206 => {
@@ -100,7 +142,7 @@ fn content_range(response: &Response, url: &str) -> Result<(Range<u64>, u64)> {
 
 impl HttpSource {
     async fn request(&self, range: Range<u64>) -> std::result::Result<Body<'_>, Failure> {
-        let response = self.connection.fetch(&self.url, range.clone()).await?;
+        let response = self.connection.fetch(&self.url, Some(range.clone())).await?;
         let url = &self.url;
         if response.status() != 206 {
             return Err(Error::Http(format!(

@@ -6,6 +6,7 @@ mod connection;
 mod engine;
 mod error;
 mod http;
+mod open;
 mod timer;
 
 use wasm_bindgen::prelude::wasm_bindgen;

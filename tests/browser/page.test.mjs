@@ -150,7 +150,7 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   allow(/404/); // The browser itself logs a missing file.
   const load = async (url) => {
     await page.getByText("Model and settings").click();
-    await page.getByLabel("URL of a GGUF").fill(url);
+    await page.getByLabel("Name on Hugging Face").fill(url);
     await page.getByRole("button", { name: "Load", exact: true }).click();
   };
   for (const [file, pattern] of [

@@ -260,7 +260,7 @@ page.newChat.addEventListener("click", newChat);
 page.cancelLoad.addEventListener("click", () => load?.abort());
 page.loadUrl.addEventListener("submit", (event) => {
   event.preventDefault();
-  const url = page.url.value;
+  const url = page.url.value.trim();
   void loadModel(url, fileName(url));
 });
 page.file.addEventListener("change", () => {
