@@ -25,7 +25,7 @@ pub(super) async fn rehearse<B: Backend>(
     if !backend.begin_rehearsal()? {
         return Ok(());
     }
-    let result = play(backend, checkpoint, cache, context_length).await;
+    let result = play(backend, checkpoint, cache, context_length);
     backend.end_rehearsal();
     result
 }
@@ -55,14 +55,14 @@ pub(super) fn rehearse_rules<B: Backend>(
     result
 }
 
-async fn play<B: Backend>(
+fn play<B: Backend>(
     backend: &mut B,
     checkpoint: &Checkpoint,
     cache: &mut B::Cache,
     context_length: usize,
 ) -> Result<()> {
     let config = &checkpoint.config;
-    let weights = stand_ins(backend, checkpoint).await?;
+    let weights = stand_ins(backend, checkpoint)?;
     // A backend may choose its kernels by the number of tokens. There are few choices, and a rehearsal is cheap.
     let most = PREFILL_CHUNK.min(context_length);
     let counts = std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count < most);

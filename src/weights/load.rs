@@ -6,16 +6,22 @@ use crate::{
     backend::{Backend, Layout, MatrixDescriptor},
     format::{Checkpoint, LayerTensor, TensorInfo, TensorName},
     model::{LayerWeights, Weights},
+    source::ByteStream,
 };
+use std::collections::HashMap;
 
-/// How far loading has come, in bytes of weights.
+/// How far loading has come, in bytes of the files that have the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadProgress {
     pub loaded: u64,
     pub total: u64,
 }
 
-/// Reads every tensor that the model needs. `cancelled` is asked before each chunk.
+/// Bytes given to the device before the bytes of as many before them must have arrived there.
+const IN_FLIGHT: usize = 16 << 20;
+
+/// Reads every tensor that the model needs, in the order in which the files have them, so that each file is read once from its
+/// start to its end. `cancelled` is asked before each chunk.
 ///
 /// # Errors
 /// [`Error::Aborted`] once `cancelled` says so; else what the sources and the backend give.
@@ -25,10 +31,31 @@ pub async fn load_weights<B: Backend>(
     progress: &mut dyn FnMut(LoadProgress),
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Weights<B>> {
-    let total = checkpoint.tensors.values().map(|tensor| tensor.byte_length).sum();
+    let total = checkpoint.sources.iter().map(|source| source.size()).sum();
     let state = LoadProgress { loaded: 0, total };
     progress(state);
-    Loader { backend, checkpoint, progress, cancelled, state, contents: true }.weights().await
+    let mut order: Vec<_> = checkpoint.tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| (tensor.source, tensor.offset));
+    let mut loader = Loader { backend, progress, cancelled, state, under_way: 0, fence: None };
+    let mut tensors = Tensors { matrices: HashMap::new(), vectors: HashMap::new() };
+    for (index, source) in checkpoint.sources.iter().enumerate() {
+        let mut bytes = InOrder { stream: source.stream(0..source.size()).await?, chunk: Vec::new(), taken: 0, at: 0 };
+        for (name, tensor) in order.iter().filter(|(_, tensor)| tensor.source == index) {
+            let gap = tensor.offset - bytes.at;
+            loader.skip(&mut bytes, gap).await?;
+            match tensor.shape[..] {
+                [_] => drop(tensors.vectors.insert(**name, loader.vector(&mut bytes, tensor).await?)),
+                _ => drop(tensors.matrices.insert(**name, loader.matrix(&mut bytes, **name, tensor).await?)),
+            }
+        }
+        // What follows is read too: only at its end does a source know whether it was the right file.
+        let rest = source.size() - bytes.at;
+        loader.skip(&mut bytes, rest).await?;
+        if bytes.next(1).await?.is_some() {
+            return Err(Error::Io(format!("{}: more bytes came than it has", source.name())));
+        }
+    }
+    tensors.weights(checkpoint)
 }
 
 /// The weights that [`load_weights`] would give, without their contents, for a backend's rehearsal. Nothing is read from the
@@ -36,95 +63,171 @@ pub async fn load_weights<B: Backend>(
 ///
 /// # Errors
 /// What the backend gives, such as [`Error::OutOfDeviceMemory`] where a matrix is over its limits.
-pub async fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result<Weights<B>> {
-    let (progress, cancelled) = (&mut |_| (), &|| false);
-    let state = LoadProgress { loaded: 0, total: 0 };
-    Loader { backend, checkpoint, progress, cancelled, state, contents: false }.weights().await
+pub fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result<Weights<B>> {
+    let mut tensors = Tensors { matrices: HashMap::new(), vectors: HashMap::new() };
+    for (name, tensor) in &checkpoint.tensors {
+        match tensor.shape[..] {
+            [length] => drop(tensors.vectors.insert(*name, backend.vector(&vec![0.0; length])?)),
+            _ => {
+                let upload = backend.begin_matrix(&descriptor(*name, tensor))?;
+                tensors.matrices.insert(*name, backend.finish_matrix(upload)?);
+            }
+        }
+    }
+    tensors.weights(checkpoint)
 }
 
-struct Loader<'a, B> {
+/// What has been loaded, by name.
+struct Tensors<B: Backend> {
+    matrices: HashMap<TensorName, B::Matrix>,
+    vectors: HashMap<TensorName, B::Vector>,
+}
+
+impl<B: Backend> Tensors<B> {
+    fn weights(mut self, checkpoint: &Checkpoint) -> Result<Weights<B>> {
+        let embed_tokens = take(&mut self.matrices, TensorName::EmbedTokens)?;
+        let mut layers = Vec::with_capacity(checkpoint.config.num_hidden_layers);
+        for index in 0..checkpoint.config.num_hidden_layers {
+            let mut matrix = |tensor| take(&mut self.matrices, TensorName::Layer(index, tensor));
+            let mut vector = |tensor| take(&mut self.vectors, TensorName::Layer(index, tensor));
+            layers.push(LayerWeights {
+                input_layernorm: vector(LayerTensor::InputLayernorm)?,
+                q_proj: matrix(LayerTensor::QProj)?,
+                kv_a_proj_with_mqa: matrix(LayerTensor::KvAProjWithMqa)?,
+                kv_a_layernorm: vector(LayerTensor::KvALayernorm)?,
+                kv_b_proj: matrix(LayerTensor::KvBProj)?,
+                o_proj: matrix(LayerTensor::OProj)?,
+                post_attention_layernorm: vector(LayerTensor::PostAttentionLayernorm)?,
+                up_proj: matrix(LayerTensor::UpProj)?,
+                down_proj: matrix(LayerTensor::DownProj)?,
+            });
+        }
+        let norm = take(&mut self.vectors, TensorName::Norm)?;
+        Ok(Weights { embed_tokens, layers, norm })
+    }
+}
+
+fn take<T>(tensors: &mut HashMap<TensorName, T>, name: TensorName) -> Result<T> {
+    tensors.remove(&name).ok_or_else(|| Error::Missing(format!("tensor {name}")))
+}
+
+/// `tensor` has two dimensions.
+fn descriptor(name: TensorName, tensor: &TensorInfo) -> MatrixDescriptor {
+    MatrixDescriptor {
+        name: tensor.name.clone(),
+        element_type: tensor.element_type,
+        rows: tensor.shape[0],
+        columns: tensor.shape[1],
+        layout: match name {
+            TensorName::Layer(_, LayerTensor::DownProj) => Layout::NeuronMajor,
+            _ => Layout::RowMajor,
+        },
+    }
+}
+
+/// A file's bytes from its start, as they arrive.
+struct InOrder<'a> {
+    stream: Box<dyn ByteStream + 'a>,
+    chunk: Vec<u8>,
+    /// Bytes of the chunk that have been given out.
+    taken: usize,
+    /// The place in the file of the next byte.
+    at: u64,
+}
+
+impl InOrder<'_> {
+    /// The next bytes, at least one and at most so many, or `None` at the file's end.
+    async fn next(&mut self, most: u64) -> Result<Option<&[u8]>> {
+        if self.taken == self.chunk.len() {
+            let Some(chunk) = self.stream.next().await? else { return Ok(None) };
+            self.chunk = chunk;
+            self.taken = 0;
+        }
+        let length = most.min((self.chunk.len() - self.taken) as u64) as usize;
+        let bytes = &self.chunk[self.taken..self.taken + length];
+        self.taken += length;
+        self.at += length as u64;
+        Ok(Some(bytes))
+    }
+}
+
+struct Loader<'a, B: Backend> {
     backend: &'a mut B,
-    checkpoint: &'a Checkpoint,
     progress: &'a mut dyn FnMut(LoadProgress),
     cancelled: &'a dyn Fn() -> bool,
     state: LoadProgress,
-    /// Whether tensors are read, or matrices have no rows and vectors are zeros.
-    contents: bool,
+    /// Bytes given to the device since the last fence.
+    under_way: usize,
+    fence: Option<B::Fence>,
 }
 
-impl<'a, B: Backend> Loader<'a, B> {
-    async fn weights(mut self) -> Result<Weights<B>> {
-        let embed_tokens = self.matrix(TensorName::EmbedTokens, Layout::RowMajor).await?;
-        let mut layers = Vec::with_capacity(self.checkpoint.config.num_hidden_layers);
-        for index in 0..self.checkpoint.config.num_hidden_layers {
-            let name = |tensor| TensorName::Layer(index, tensor);
-            layers.push(LayerWeights {
-                input_layernorm: self.vector(name(LayerTensor::InputLayernorm)).await?,
-                q_proj: self.matrix(name(LayerTensor::QProj), Layout::RowMajor).await?,
-                kv_a_proj_with_mqa: self.matrix(name(LayerTensor::KvAProjWithMqa), Layout::RowMajor).await?,
-                kv_a_layernorm: self.vector(name(LayerTensor::KvALayernorm)).await?,
-                kv_b_proj: self.matrix(name(LayerTensor::KvBProj), Layout::RowMajor).await?,
-                o_proj: self.matrix(name(LayerTensor::OProj), Layout::RowMajor).await?,
-                post_attention_layernorm: self.vector(name(LayerTensor::PostAttentionLayernorm)).await?,
-                up_proj: self.matrix(name(LayerTensor::UpProj), Layout::RowMajor).await?,
-                down_proj: self.matrix(name(LayerTensor::DownProj), Layout::NeuronMajor).await?,
-            });
-        }
-        let norm = self.vector(TensorName::Norm).await?;
-        Ok(Weights { embed_tokens, layers, norm })
-    }
-
-    fn tensor(&self, name: TensorName) -> Result<&'a TensorInfo> {
-        self.checkpoint.tensors.get(&name).ok_or_else(|| Error::Missing(format!("tensor {name:?}")))
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.state.loaded += bytes as u64;
-        (self.progress)(self.state);
-    }
-
-    async fn vector(&mut self, name: TensorName) -> Result<B::Vector> {
+impl<B: Backend> Loader<'_, B> {
+    /// As [`InOrder::next`], but the file must not end.
+    async fn next<'b>(&mut self, bytes: &'b mut InOrder<'_>, most: u64) -> Result<&'b [u8]> {
         if (self.cancelled)() {
             return Err(Error::Aborted);
         }
-        let tensor = self.tensor(name)?;
-        let mut values = vec![0.0; tensor.shape.iter().product()];
-        if !self.contents {
-            return self.backend.vector(&values);
+        let Some(part) = bytes.next(most).await? else {
+            return Err(Error::Truncated("a file ended before its size".to_owned()));
+        };
+        self.state.loaded += part.len() as u64;
+        (self.progress)(self.state);
+        Ok(part)
+    }
+
+    async fn skip(&mut self, bytes: &mut InOrder<'_>, mut left: u64) -> Result<()> {
+        while left > 0 {
+            left -= self.next(bytes, left).await?.len() as u64;
         }
-        let source = &self.checkpoint.sources[tensor.source];
-        let bytes = source.read(tensor.offset, tensor.byte_length as usize).await?;
-        tensor.element_type.decode(&bytes, &mut values)?;
-        self.advance(bytes.len());
+        Ok(())
+    }
+
+    async fn vector(&mut self, bytes: &mut InOrder<'_>, tensor: &TensorInfo) -> Result<B::Vector> {
+        let mut encoded = Vec::new();
+        while (encoded.len() as u64) < tensor.byte_length {
+            encoded.extend_from_slice(self.next(bytes, tensor.byte_length - encoded.len() as u64).await?);
+        }
+        let mut values = vec![0.0; tensor.shape[0]];
+        tensor.element_type.decode(&encoded, &mut values)?;
         self.backend.vector(&values)
     }
 
-    async fn matrix(&mut self, name: TensorName, layout: Layout) -> Result<B::Matrix> {
-        let tensor = self.tensor(name)?;
-        let (rows, columns) = (tensor.shape[0], tensor.shape[1]);
-        let row_bytes = row_bytes(tensor.element_type, columns, &tensor.name)?;
-        let descriptor =
-            MatrixDescriptor { name: tensor.name.clone(), element_type: tensor.element_type, rows, columns, layout };
-        let mut upload = self.backend.begin_matrix(&descriptor)?;
-        if !self.contents {
-            return self.backend.finish_matrix(upload);
-        }
-        let source = &self.checkpoint.sources[tensor.source];
-        let mut stream = source.stream(tensor.offset..tensor.offset + tensor.byte_length).await?;
-        // A chunk may end inside a row: what is left over waits for the next one.
-        let mut pending: Vec<u8> = Vec::new();
-        loop {
-            if (self.cancelled)() {
-                return Err(Error::Aborted);
+    async fn matrix(&mut self, bytes: &mut InOrder<'_>, name: TensorName, tensor: &TensorInfo) -> Result<B::Matrix> {
+        let row_bytes = row_bytes(tensor.element_type, tensor.shape[1], &tensor.name)?;
+        let mut upload = self.backend.begin_matrix(&descriptor(name, tensor))?;
+        let mut left = tensor.byte_length;
+        // The start of a row whose end has not arrived.
+        let mut started: Vec<u8> = Vec::new();
+        while left > 0 {
+            let part = self.next(bytes, left).await?;
+            left -= part.len() as u64;
+            let missing = (row_bytes - started.len()) % row_bytes;
+            let (end, rest) = part.split_at(missing.min(part.len()));
+            started.extend_from_slice(end);
+            let (rows, start) = rest.split_at(rest.len() / row_bytes * row_bytes);
+            if started.len() == row_bytes {
+                self.backend.upload_rows(&mut upload, &started)?;
+                started.clear();
             }
-            let Some(chunk) = stream.next().await? else { break };
-            self.advance(chunk.len());
-            pending.extend_from_slice(&chunk);
-            let whole = pending.len() / row_bytes * row_bytes;
-            self.backend.upload_rows(&mut upload, &pending[..whole])?;
-            pending.drain(..whole);
+            self.backend.upload_rows(&mut upload, rows)?;
+            started.extend_from_slice(start);
+            self.under_way += part.len();
+            self.let_device_catch_up().await?;
         }
         self.backend.finish_matrix(upload)
+    }
+
+    /// Waits where too much is on its way to the device. What it has not taken yet lies in memory that is not ours to see.
+    async fn let_device_catch_up(&mut self) -> Result<()> {
+        if self.under_way < IN_FLIGHT {
+            return Ok(());
+        }
+        self.under_way = 0;
+        let fence = self.backend.fence();
+        if let Some(before) = self.fence.replace(fence) {
+            self.backend.reached(&before).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,8 @@
 /// One shader of `shaders/`, with what chooses its marked lines and its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
+    /// Part of loading: it turns the down projection.
+    PlaceColumns,
     Embed,
     /// Without `norm` rows are only padded.
     RmsNorm {
@@ -177,6 +179,7 @@ impl Variant {
 impl Kernel {
     fn template(self) -> &'static str {
         match self {
+            Self::PlaceColumns => shader!("place_columns"),
             Self::Embed => shader!("embed"),
             Self::RmsNorm { .. } => shader!("rms_norm"),
             Self::Matmul { tiles: Tiles::None, .. } => shader!("matmul"),
@@ -240,7 +243,8 @@ impl Kernel {
             Self::SampleSelect { width } | Self::SampleDraw { width, .. } | Self::SampleMerge { width, .. } => {
                 vec![("WIDTH", width), ("CHUNK", super::sampling::CHUNK as u32)]
             }
-            Self::Embed
+            Self::PlaceColumns
+            | Self::Embed
             | Self::RmsNorm { .. }
             | Self::Matmul { .. }
             | Self::Compact

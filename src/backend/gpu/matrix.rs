@@ -1,9 +1,9 @@
 //! Weight matrices on the device: quantised weights stay quantised, in planes that shaders read by whole words.
 
 use super::{
-    device::{Buffer, Device},
-    kernels::Variant,
-    neurons::NeuronPlanes,
+    device::{Buffer, Device, Dispatch},
+    kernels::{Kernel, Variant},
+    neurons::{Columns, GROUP, NeuronPlanes},
     planes::{RowWords, pack_row, row_variant, row_words},
 };
 use crate::{
@@ -48,8 +48,17 @@ pub struct MatrixUpload {
 enum Target {
     /// Rows go straight to their part.
     Rows { variant: Variant, words: RowWords, parts: Vec<Part> },
-    /// Columns become rows, so the file's rows are gathered first.
-    Neurons { planes: NeuronPlanes, weights: Vec<u32>, scales: Vec<u32> },
+    /// Columns become rows, a group of the file's rows at a time.
+    Neurons { planes: NeuronPlanes, part: Part, group: Group },
+}
+
+/// Some rows of the file, turned, on their way to the planes.
+struct Group {
+    planes: NeuronPlanes,
+    weights: Vec<u32>,
+    scales: Vec<u32>,
+    /// Where the device takes them from.
+    staging: (Buffer, Option<Buffer>),
 }
 
 impl MatrixUpload {
@@ -86,8 +95,18 @@ impl MatrixUpload {
     fn neurons(device: &Device, descriptor: &MatrixDescriptor) -> Result<Target> {
         let MatrixDescriptor { name, rows: hidden, columns: neurons, .. } = descriptor;
         let planes = NeuronPlanes::new(descriptor.element_type, *neurons, *hidden);
-        let (weights, scales) = if device.rehearses() { (0, 0) } else { planes.words() };
-        Ok(Target::Neurons { planes, weights: zeroed(weights, name)?, scales: zeroed(scales, name)? })
+        let turned = NeuronPlanes::new(descriptor.element_type, *neurons, GROUP);
+        let buffers = |planes: &NeuronPlanes, name: &str| -> Result<(Buffer, Option<Buffer>)> {
+            let (weights, scales) = planes.words();
+            let scales = if scales == 0 { None } else { Some(device.storage(scales * 4, name)?) };
+            Ok((device.storage(weights * 4, name)?, scales))
+        };
+        let (weights, scales) = buffers(&planes, name)?;
+        let part = Part { first_row: 0, rows: *neurons, weights, scales };
+        let staging = buffers(&turned, "turned rows")?;
+        let (weights, scales) = if device.rehearses() { (0, 0) } else { turned.words() };
+        let group = Group { planes: turned, weights: zeroed(weights, name)?, scales: zeroed(scales, name)?, staging };
+        Ok(Target::Neurons { planes, part, group })
     }
 
     pub(super) fn upload_rows(&mut self, device: &mut Device, bytes: &[u8]) -> Result<()> {
@@ -116,11 +135,15 @@ impl MatrixUpload {
                     bytes = &bytes[taken * row_bytes..];
                     self.rows_done += taken;
                 }
-                Target::Neurons { planes, weights, scales } => {
+                Target::Neurons { planes, part, group } => {
                     let (encoded, rest) = bytes.split_at(row_bytes);
-                    planes.put_row(*element_type, encoded, row, weights, scales)?;
+                    let Group { planes: turned, weights, scales, .. } = group;
+                    turned.put_row(*element_type, encoded, row % GROUP, weights, scales)?;
                     bytes = rest;
                     self.rows_done += 1;
+                    if self.rows_done.is_multiple_of(GROUP) || self.rows_done == self.descriptor.rows {
+                        group.place(device, planes, part, row / GROUP * GROUP, row % GROUP + 1)?;
+                    }
                 }
             }
         }
@@ -131,23 +154,51 @@ impl MatrixUpload {
         if !device.rehearses() {
             self.descriptor.check_whole(self.rows_done)?;
         }
-        let MatrixDescriptor { name, rows, columns, .. } = self.descriptor;
+        let MatrixDescriptor { rows, columns, .. } = self.descriptor;
         Ok(match self.target {
             Target::Rows { variant, parts, .. } => Matrix { rows, columns, variant, parts },
-            Target::Neurons { planes, weights, scales } => {
-                // In a rehearsal there are no words, and yet the matrix is as large.
-                let (weight_count, scale_count) = planes.words();
-                let mut upload = |words: &[u32], count: u64| -> Result<Buffer> {
-                    let buffer = device.storage(count * 4, &name)?;
-                    device.write(&buffer, 0, words);
-                    Ok(buffer)
-                };
-                let scales = if scale_count == 0 { None } else { Some(upload(&scales, scale_count)?) };
-                let weights = upload(&weights, weight_count)?;
-                let part = Part { first_row: 0, rows: columns, weights, scales };
+            Target::Neurons { planes, part, mut group } => {
+                if device.rehearses() {
+                    group.place(device, &planes, &part, 0, 1)?;
+                }
                 Matrix { rows, columns, variant: planes.variant, parts: vec![part] }
             }
         })
+    }
+}
+
+impl Group {
+    /// Has the device put the group's first `count` rows, which are the file's from `first` on, where they belong.
+    fn place(
+        &mut self,
+        device: &mut Device,
+        planes: &NeuronPlanes,
+        part: &Part,
+        first: usize,
+        count: usize,
+    ) -> Result<()> {
+        let (weights, scales) = planes.places(first, count);
+        let mut place = |words: &mut Vec<u32>, from: &Buffer, to: &Buffer, all: &[Columns]| -> Result<()> {
+            device.write(from, 0, words);
+            words.fill(0);
+            for columns in all {
+                let Columns { rows, width, from: (from_stride, from_first), to: (to_stride, to_first) } = *columns;
+                device.dispatch(Dispatch {
+                    kernel: Kernel::PlaceColumns,
+                    variant: Variant::Plain,
+                    buffers: &[(0, from), (1, to)],
+                    params: &super::words([rows, width, from_stride, from_first, to_stride, to_first]),
+                    workgroups: [width.div_ceil(16), rows.div_ceil(16), 1],
+                    repeated: false,
+                })?;
+            }
+            Ok(())
+        };
+        place(&mut self.weights, &self.staging.0, &part.weights, &weights)?;
+        match (&self.staging.1, &part.scales, scales) {
+            (Some(from), Some(to), Some(columns)) => place(&mut self.scales, from, to, &[columns]),
+            _ => Ok(()),
+        }
     }
 }
 
