@@ -34,6 +34,12 @@ pub enum Error {
     /// A byte source failed: the network is gone, a file cannot be read.
     #[error("input: {0}")]
     Io(String),
+    /// A file is not the one that was asked for: its SHA-256 is another.
+    #[error("corrupt file: {0}")]
+    Corrupt(String),
+    /// The disk, or what the browser allows on it, has too little room.
+    #[error("no room: {0}")]
+    Quota(String),
     /// There is no usable WebGPU adapter.
     #[error("no WebGPU: {0}")]
     NoWebGpu(String),
@@ -55,6 +61,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file's bytes are at fault, so that other bytes may do.
+    pub fn is_of_content(&self) -> bool {
+        use Error::*;
+        matches!(
+            self,
+            NotAModel(_)
+                | UnsupportedModel(_)
+                | Truncated(_)
+                | Malformed(_)
+                | Missing(_)
+                | Tokenizer(_)
+                | Template(_)
+                | Corrupt(_)
+        )
+    }
+
     /// The stable name of this kind of error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -67,6 +89,8 @@ impl Error {
             Self::Template(_) => "template",
             Self::Http(_) => "http",
             Self::Io(_) => "io",
+            Self::Corrupt(_) => "corrupt",
+            Self::Quota(_) => "quota",
             Self::NoWebGpu(_) => "no_webgpu",
             Self::OutOfDeviceMemory(_) => "out_of_device_memory",
             Self::DeviceLost(_) => "device_lost",

@@ -14,7 +14,7 @@ const cors = {
 /**
  * Serves `files`, bytes by name. `fault(request)` may give, for each request for a signed URL, one of
  * { status, retryAfter }: an error instead of an answer; { reset: n }: the connection breaks after n bytes;
- * { stall: n }: nothing comes after n bytes; { short: n }: the answer ends after n bytes; { version }: another version of the file;
+ * { stall: n }: nothing comes after n bytes; { short: n }: the answer ends after n bytes; { version, body }: another version of the file;
  * { wrong: n }: byte n of the answer is another; { rate }: bytes a second.
  *
  * `models` has the names of the files of each repository; `token` is what the repositories ask for. Where `ranges` is false,
@@ -30,8 +30,17 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
     const url = new URL(request.url, "http://storage");
     const name = signed.get(url.searchParams.get("signature"));
     if (!signed.delete(url.searchParams.get("signature"))) return response.writeHead(403).end("expired");
-    const body = files[name];
-    const { status, retryAfter, reset, stall, short, wrong, rate, version = "1" } = fault(request) ?? {};
+    const {
+      status,
+      retryAfter,
+      reset,
+      stall,
+      short,
+      wrong,
+      rate,
+      version = "1",
+      body = files[name],
+    } = fault(request) ?? {};
     if (status) return response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end();
     const range = ranges && request.headers.range;
     const [first, last] = range ? range.slice("bytes=".length).split("-").map(Number) : [0, body.length - 1];

@@ -1,8 +1,16 @@
 // What the Node and the browser tests share: the model in all its kinds of file, and the goldens.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { root } from "../scripts/setup.mjs";
+
+// What tests download is not kept where people keep theirs.
+if (!process.env.PLUME_CACHE) {
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-cache-"));
+  process.env.PLUME_CACHE = folder;
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+}
 
 export const model = path.join(root, "www/models/plm-tiny");
 export const gguf = (kind) => path.join(root, `tests/data/plm-tiny-${kind}.gguf`);

@@ -9,6 +9,8 @@ export type ErrorCode =
   | "template"
   | "http"
   | "io"
+  | "corrupt"
+  | "quota"
   | "no_webgpu"
   | "out_of_device_memory"
   | "device_lost"

@@ -4,11 +4,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
+import { CacheManager, ModelCache } from "./cache.js";
 import { isHubName } from "./names.js";
 import { loadHere, type Core } from "./runtime.js";
+import { Store } from "./store.js";
+import { files as fileMedium } from "./store-files.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
+export type { CachedFile, ModelCache } from "./cache.js";
 export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 
@@ -22,13 +26,17 @@ export const Plume = {
     const embedded = fileURLToPath(new URL("../models/plm-tiny/", import.meta.url));
     const start = async (source: ModelSource | undefined, started: LoadOptions) => {
       const files = await local(source ?? embedded);
-      const core = await newestCore();
+      const { cache = true, signal } = started;
+      const medium = cache === false ? undefined : await fileMedium(cache === true ? undefined : cache);
+      const core = { ...(await newestCore()), store: medium && new Store(medium, signal) };
       if (started.device === "cpu") return loadHere(core, files, started);
       await provideWebGpu();
       return asWorker(() => loadHere(core, files, started));
     };
     return Loaded.start(start, model, options);
   },
+  /** The files that loads have kept in the usual folder. */
+  cache: new ModelCache(new CacheManager(() => fileMedium())),
 };
 
 let crashes = 0;

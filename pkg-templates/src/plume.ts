@@ -69,8 +69,9 @@ export class Plume {
     checkContextLength(options.context_length);
     checkPatience(options.patience);
     checkHub(options);
+    checkSource(options);
     const load = async ({ onProgress, signal, ...others }: LoadOptions) => {
-      let last: Progress = { phase: "download", loaded: 0, total: 0 };
+      let last: Progress = { phase: "read", loaded: 0, total: 0 };
       const report = (progress: Progress) => {
         last = progress;
         tell(onProgress, progress);
@@ -83,7 +84,7 @@ export class Plume {
         runtime.dispose();
         throw error;
       }
-      report({ ...last, phase: "ready" });
+      report({ phase: "ready", loaded: last.total, total: last.total });
       return runtime;
     };
     const name = typeof model === "string" || model instanceof URL ? String(model) : "plm";
@@ -264,6 +265,13 @@ function checkHub({ hub, token }: LoadOptions): void {
     throw invalid(`hub is ${show(hub)}; expected an http URL`);
   if (token !== undefined && (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)))
     throw invalid("token is not a string that a header can have"); // What it is stays out of messages.
+}
+
+function checkSource({ sha256, cache }: LoadOptions): void {
+  if (sha256 !== undefined && (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)))
+    throw invalid(`sha256 is ${show(sha256)}; expected 64 hexadecimal digits`);
+  if (cache !== undefined && typeof cache !== "boolean" && typeof cache !== "string")
+    throw invalid(`cache is ${show(cache)}; expected true, false or, in Node, a folder`);
 }
 
 /** A value in a message; no value's own code is run. */

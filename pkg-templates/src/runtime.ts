@@ -1,6 +1,8 @@
 import type { PlumeEngine } from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
+import { Rate } from "./rate.js";
 import { Serial } from "./serial.js";
+import type { Store } from "./store.js";
 import type { FinishReason, LoadOptions, ModelSource, Stats } from "./types.js";
 
 /** A request as the core takes it. */
@@ -56,6 +58,8 @@ export interface Core {
   bindings: typeof import("./wasm/plume.js");
   /** Its bytes, or where they are fetched from. */
   wasm: BufferSource | URL;
+  /** Where what is downloaded is kept. */
+  store?: Store | undefined;
   /** Told when it has crashed: its memory can then not be trusted by any model in it. */
   onCrash?: () => void;
 }
@@ -72,12 +76,15 @@ export async function loadHere(
     patience = 120,
     hub = "https://huggingface.co",
     token,
+    sha256,
     ...others
   }: LoadOptions,
 ): Promise<Runtime> {
   try {
     await core.bindings.default({ module_or_path: core.wasm });
-    const report = (loaded: number, total: number) => onProgress?.({ phase: "download", loaded, total });
+    const rate = new Rate();
+    const report = (loaded: number, total: number, fetched: number) =>
+      onProgress?.({ phase: fetched > 0 ? "download" : "read", loaded, total, ...rate.of(loaded, total) });
     const source = model instanceof URL ? model.href : model;
     const adapter = device === "cpu" ? undefined : await findAdapter();
     // Shaders that a processor has to emulate are many times slower than the CPU backend.
@@ -94,9 +101,11 @@ export async function loadHere(
           patience,
           hub,
           token,
+          sha256,
         },
         report,
         signal ?? null,
+        core.store ?? null,
       );
     const engine = await (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load());
     return new LocalRuntime(engine, core.onCrash, {

@@ -66,10 +66,15 @@ export interface ChatCompletionChunk {
 
 /** How far a load has come. */
 export interface Progress {
-  phase: "download" | "ready";
-  /** Bytes of weights. */
+  /** "download" once bytes come from a server; "read" while all come from the cache, a file or memory. */
+  phase: "read" | "download" | "ready";
+  /** Bytes of the files that have the weights: those that are in the model, and all. */
   loaded: number;
   total: number;
+  /** Bytes a second over the last seconds, once that is known. */
+  rate?: number;
+  /** Seconds that the rest will take at this rate. */
+  seconds_left?: number;
 }
 
 /** How much of a prompt has been read. */
@@ -102,6 +107,13 @@ export interface LoadOptions {
   hub?: string;
   /** For gated models. It is shown to the hub and to nobody else. */
   token?: string;
+  /** What a model's one file is to have, in hexadecimal digits, where it is loaded from a URL. A hub tells it by itself. */
+  sha256?: string;
+  /**
+   * Whether what is downloaded is kept, so that it is downloaded once, and goes on where a load stopped. Default true; in Node also
+   * the folder. See `Plume.cache`.
+   */
+  cache?: boolean | string;
 }
 
 /** What only this runtime knows. */

@@ -48,8 +48,8 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   const abort = () => void ask({ call: "abort" });
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
-    const { device, context_length, patience, hub, token } = options;
-    const all = Object.entries({ device, context_length, patience, hub, token });
+    const { device, context_length, patience, hub, token, sha256, cache } = options;
+    const all = Object.entries({ device, context_length, patience, hub, token, sha256, cache });
     const chosen = Object.fromEntries(all.filter(([, value]) => value !== undefined));
     await ask({ call: "load", model: absolute(model), options: chosen });
   } catch (error) {

@@ -1,6 +1,8 @@
 // The worker's side: one model, one request at a time, told by messages from worker-runtime.ts.
 import * as bindings from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
+import { Store } from "./store.js";
+import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
@@ -9,7 +11,7 @@ export type Call =
   | {
       call: "load";
       model: ModelSource;
-      options: Pick<LoadOptions, "device" | "context_length" | "patience" | "hub" | "token">;
+      options: Pick<LoadOptions, "device" | "context_length" | "patience" | "hub" | "token" | "sha256" | "cache">;
     }
   | { call: "begin"; request: CoreRequest }
   | { call: "step"; reply: number }
@@ -25,7 +27,10 @@ async function answer(call: Call): Promise<unknown> {
     case "load": {
       const onProgress: LoadOptions["onProgress"] = (progress) => postMessage({ progress });
       const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
-      runtime = await loadHere({ bindings, wasm }, call.model, { ...call.options, signal: abort.signal, onProgress });
+      const medium = call.options.cache === false ? undefined : await browserMedium();
+      const store = medium && new Store(medium, abort.signal);
+      const options = { ...call.options, signal: abort.signal, onProgress };
+      runtime = await loadHere({ bindings, wasm, store }, call.model, options);
       return undefined;
     }
     case "begin":

@@ -2,7 +2,7 @@
 
 use super::parts::part_names;
 use crate::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// What a name asks for: `owner/model`, `owner/model:FILE`, `owner/model@revision` or `owner/model@revision:FILE`, FILE being a
@@ -34,14 +34,14 @@ struct LargeFile {
 }
 
 /// What a name means. URLs name the commit, so that what is loaded later is of the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     /// The folder's URL, ending in a slash.
     pub folder: String,
     /// The GGUF, or its parts in order, as paths in the folder; none where the folder's safetensors are meant.
     pub ggufs: Vec<String>,
-    /// SHA-256 in hexadecimal digits by path, where the hub knows it.
-    pub sha256: HashMap<String, String>,
+    /// The paths of all files, each with its SHA-256 in hexadecimal digits where the hub knows it.
+    files: HashMap<String, Option<String>>,
 }
 
 impl HubName {
@@ -127,15 +127,17 @@ impl HubName {
                 )));
             }
         };
-        let sha256 = listing.siblings.iter().filter_map(|file| {
-            let sha256 = file.lfs.as_ref()?.sha256.clone()?;
-            Some((file.rfilename.clone(), sha256))
-        });
+        let digest = |file: &Sibling| file.lfs.as_ref().and_then(|lfs| lfs.sha256.clone());
         Ok(Chosen {
             folder: format!("{hub}/{repository}/resolve/{}/", encoded(&listing.sha)),
             ggufs,
-            sha256: sha256.collect(),
+            files: listing.siblings.iter().map(|file| (file.rfilename.clone(), digest(file))).collect(),
         })
+    }
+
+    /// The file that is named, or the quantisation.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 }
 
@@ -144,6 +146,16 @@ impl Chosen {
     pub fn url(&self, file: &str) -> String {
         let path: Vec<_> = file.split('/').map(encoded).collect();
         format!("{}{}", self.folder, path.join("/"))
+    }
+
+    /// Whether the folder has this file.
+    pub fn has(&self, file: &str) -> bool {
+        self.files.contains_key(file)
+    }
+
+    /// A file's SHA-256 in hexadecimal digits, where the hub knows it.
+    pub fn sha256(&self, file: &str) -> Option<&str> {
+        self.files.get(file)?.as_deref()
     }
 }
 
@@ -212,7 +224,7 @@ mod tests {
 
     fn chosen(name: &str, files: &[&str]) -> Result<Vec<String>> {
         let chosen = HubName::parse(name)?.choose(HUB, &listing(files))?;
-        assert!(chosen.ggufs.iter().all(|file| chosen.sha256[file] == format!("of {file}")));
+        assert!(chosen.ggufs.iter().all(|file| chosen.sha256(file) == Some(&format!("of {file}"))));
         assert_eq!(chosen.folder, "https://hub.example/a/b/resolve/c0ffee/");
         Ok(chosen.ggufs.iter().map(|file| chosen.url(file).replace(&chosen.folder, "")).collect())
     }

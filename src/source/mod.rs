@@ -23,6 +23,8 @@ pub trait Source {
     fn name(&self) -> &str;
     /// The file's size in bytes. Never zero-cost to trust: headers are checked against it, not the other way round.
     fn size(&self) -> u64;
+    /// Begins to fetch what [`Source::stream`] will give from the file's start, where that takes time.
+    fn prefetch(&self) {}
     /// The bytes from `offset`, exactly `length` of them.
     ///
     /// # Errors

@@ -2,11 +2,17 @@
 
 use super::{
     error::with_cause,
+    remote::RemoteFile,
+    store::Store,
     timer::{global, pause, within},
 };
 use crate::{Error, Result};
 use js_sys::{Promise, Reflect, Uint8Array};
-use std::ops::Range;
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
@@ -27,6 +33,14 @@ pub(super) struct Connection {
     pub hub: String,
     /// Shown to the hub, and to nobody else.
     pub token: Option<String>,
+    /// What the one file is to have that is loaded from a URL, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Where files are kept.
+    pub store: Option<Store>,
+    /// The files of the load, as they were opened.
+    pub opened: Rc<RefCell<Vec<Rc<RemoteFile>>>>,
+    /// Bytes of files that have come.
+    pub fetched: Rc<Cell<u64>>,
 }
 
 /// Why a request has given nothing.
@@ -175,15 +189,15 @@ impl<'a> Body<'a> {
     }
 
     /// The next chunk, never empty, or `None` after the last.
-    pub async fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, Failure> {
+    pub async fn next(&mut self) -> std::result::Result<Option<Uint8Array>, Failure> {
         loop {
             let step = self.connection.settled(&self.reader.read(), self.url, "the connection broke: ").await?;
             let field = |name: &str| Reflect::get(&step, &name.into()).unwrap_or(JsValue::UNDEFINED);
             if field("done").is_truthy() {
                 return Ok(None);
             }
-            let chunk = Uint8Array::new(&field("value")).to_vec();
-            if !chunk.is_empty() {
+            let chunk: Uint8Array = field("value").unchecked_into();
+            if chunk.length() > 0 {
                 return Ok(Some(chunk));
             }
         }

@@ -1,6 +1,6 @@
 //! A loaded model, as JavaScript holds it.
 
-use super::{connection::Connection, error::to_js, open::open};
+use super::{connection::Connection, error::to_js, open::open, store::Store};
 #[cfg(feature = "gpu")]
 use crate::backend::gpu::GpuBackend;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 use js_sys::{Array, Function, Reflect};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::AbortSignal;
 
@@ -87,20 +87,23 @@ struct Choices {
     /// The URL of the hub that knows models by name, and what it is shown.
     hub: String,
     token: Option<String>,
+    /// Of the one file of a URL, in hexadecimal digits.
+    sha256: Option<String>,
 }
 
-/// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`. `on_progress(loaded, total)`
-/// counts bytes of weights.
+/// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`. `on_progress(loaded, total,
+/// fetched)` counts bytes of the files that have the weights: those that were read, and those that came from a server.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
     choices: JsValue,
     on_progress: Function,
     signal: Option<AbortSignal>,
+    store: Option<Store>,
 ) -> std::result::Result<PlumeEngine, JsValue> {
     let choices = serde_wasm_bindgen::from_value(choices)
         .map_err(|error| to_js(&Error::InvalidRequest(format!("options: {error}"))))?;
-    load(model, choices, &on_progress, signal).await.map_err(|error| to_js(&error))
+    load(model, choices, &on_progress, signal, store).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
@@ -108,31 +111,62 @@ async fn load(
     choices: Choices,
     on_progress: &Function,
     signal: Option<AbortSignal>,
+    store: Option<Store>,
 ) -> Result<PlumeEngine> {
-    let Choices { device, subgroups, kernels, context_length, patience, hub, token } = choices;
+    let Choices { device, subgroups, kernels, context_length, patience, hub, token, sha256 } = choices;
     if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
         return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
     }
-    let options = LoadOptions { context_length };
     let hub = hub.trim_end_matches('/').to_owned();
-    let connection = Connection { signal, patience: patience * 1000.0, hub, token };
-    let checkpoint = open(model, &connection).await?;
+    let (patience, fetched) = (patience * 1000.0, Rc::default());
+    let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
+    let opened = Rc::default();
+    let connection = Connection { signal, patience, hub, token, sha256, store, opened, fetched };
+    let device = Device { name: device, subgroups, kernels };
+    let loaded = load_from(model, &connection, device, context_length, on_progress).await;
+    // Taken in any case: files have the connection, which has the files.
+    for file in connection.opened.take() {
+        if loaded.as_ref().err().is_some_and(Error::is_of_content) {
+            // A byte that came wrong must not come from the store again.
+            file.forget().await;
+        }
+    }
+    loaded
+}
+
+/// What the model is to run on.
+struct Device {
+    name: String,
+    subgroups: bool,
+    kernels: String,
+}
+
+async fn load_from(
+    model: JsValue,
+    connection: &Connection,
+    device: Device,
+    context_length: Option<usize>,
+    on_progress: &Function,
+) -> Result<PlumeEngine> {
+    let options = LoadOptions { context_length };
+    let checkpoint = open(model, connection).await?;
     let mut progress = |state: LoadProgress| {
         // A listener that throws must not stop the load.
-        let _ = on_progress.call2(&JsValue::UNDEFINED, &(state.loaded as f64).into(), &(state.total as f64).into());
+        let [loaded, total, fetched] = [state.loaded, state.total, connection.fetched.get()].map(|n| (n as f64).into());
+        let _ = on_progress.call3(&JsValue::UNDEFINED, &loaded, &total, &fetched);
     };
     let cancelled = || connection.signal.as_ref().is_some_and(AbortSignal::aborted);
     let mut gpu_unavailable = None;
     #[cfg(feature = "gpu")]
-    if device != "cpu" {
+    if device.name != "cpu" {
         let opened = match webgpu_is_there() {
             true => GpuBackend::new().await,
             false => Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned())),
         };
         match opened {
             Ok(mut backend) => {
-                backend.set_subgroups(subgroups);
-                match kernels.as_str() {
+                backend.set_subgroups(device.subgroups);
+                match device.kernels.as_str() {
                     "wide" => backend.set_narrow(false),
                     "narrow" => backend.set_narrow(true),
                     _ => (),
@@ -140,7 +174,7 @@ async fn load(
                 let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
                 return Ok(PlumeEngine::new(AnySession::Gpu(Box::new(Session::new(engine))), gpu_unavailable));
             }
-            Err(error) if device == "gpu" => return Err(error),
+            Err(error) if device.name == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }

@@ -1,37 +1,52 @@
-//! Files on a server, read by range requests. A connection that breaks, stalls or meets a busy server is made again, and goes on
-//! where it stopped.
+//! Asking servers for files: what a name means at the hub, whether a file is there and which version of it, and its bytes.
 
-use super::connection::{Body, Connection, Failure, Patience, header};
+use super::{
+    connection::{Body, Connection, Failure, Patience, header},
+    remote::{Identity, RemoteFile, Started},
+    store::{BLOCK, Kept},
+};
 use crate::{
     Error, Result,
-    source::{ByteStream, Chosen, Folder, HubName, Listing, MemorySource, Source},
+    source::{Chosen, Folder, HubName, Listing, MemorySource, Source},
 };
 use async_trait::async_trait;
 use std::{ops::Range, rc::Rc};
 use web_sys::Response;
 
-/// The largest file that is taken whole from a server that gives no ranges: it is held in memory.
-const LARGEST_WHOLE: usize = 1 << 30;
-
+/// The largest file that is taken from a server that tells neither ranges nor a length: it is held in memory.
+const LARGEST_UNMEASURED: u64 = 1 << 30;
 /// The most bytes of a hub's listing.
 const LARGEST_LISTING: usize = 16 << 20;
 
-/// What a name means at the connection's hub.
+/// What a name means at the connection's hub; where that cannot be reached, what it meant the last time.
 ///
 /// # Errors
 /// [`Error::Missing`] where the hub has no such model or file; as [`HubName::choose`], and where the hub cannot be asked.
 pub(super) async fn look_up(name: &HubName, connection: &Connection) -> Result<Chosen> {
     let url = name.listing_url(&connection.hub);
+    let note = format!("{url} {}", name.file().unwrap_or_default());
     let mut patience = Patience::new(connection);
     let listing = loop {
         match whole(&url, connection).await {
             Ok(bytes) => break bytes,
-            Err(failure) => patience.after(failure).await?,
+            Err(failure) => {
+                if let (Failure::Passing(..), Some(store)) = (&failure, &connection.store)
+                    && let Some(chosen) = store.kept_note(&note).await
+                    && let Ok(chosen) = serde_json::from_str(&chosen)
+                {
+                    return Ok(chosen);
+                }
+                patience.after(failure).await?;
+            }
         }
     };
     let listing: Listing = serde_json::from_slice(&listing)
         .map_err(|error| Error::Http(format!("{url}: the hub's listing cannot be read: {error}")))?;
-    name.choose(&connection.hub, &listing)
+    let chosen = name.choose(&connection.hub, &listing)?;
+    if let (Some(store), Ok(text)) = (&connection.store, serde_json::to_string(&chosen)) {
+        store.keep_note(&note, &text).await;
+    }
+    Ok(chosen)
 }
 
 /// All of a small file.
@@ -40,27 +55,182 @@ async fn whole(url: &str, connection: &Connection) -> std::result::Result<Vec<u8
     match response.status() {
         200 => (),
         404 => return Err(Error::Missing(format!("{url}: the hub has no such model or revision")).into()),
-        status => {
-            return Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text())).into());
-        }
+        _ => return Err(refused(url, &response).into()),
     }
     let mut body = Body::new(&response, url, connection)?;
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await? {
-        if bytes.len() + chunk.len() > LARGEST_LISTING {
+        if bytes.len() + chunk.length() as usize > LARGEST_LISTING {
             return Err(Error::Http(format!("{url}: the listing has over {LARGEST_LISTING} bytes")).into());
         }
-        bytes.extend_from_slice(&chunk);
+        bytes.extend(chunk.to_vec());
     }
     Ok(bytes)
 }
 
-/// A file on a server that answers range requests.
-pub(super) struct HttpSource {
-    url: String,
-    size: u64,
-    version: Option<String>,
-    connection: Connection,
+fn refused(url: &str, response: &Response) -> Error {
+    Error::Http(format!("{url}: the server answered {} {}", response.status(), response.status_text()))
+}
+
+/// A file that is to be opened.
+pub(super) struct Wanted {
+    pub url: String,
+    /// Whether the URL always means the same bytes.
+    pub pinned: bool,
+    /// What the file is to have, in hexadecimal digits.
+    pub sha256: Option<String>,
+}
+
+/// Opens a file, or gives `None` for a 404. What the store has all of is taken from there, if the server says that it is the same
+/// still, or cannot be asked.
+///
+/// # Errors
+/// [`Error::Http`] for any other status than success; [`Error::Io`] where the server cannot be reached; [`Error::Quota`] where
+/// the store has too little room.
+pub(super) async fn open(wanted: &Wanted, connection: &Connection) -> Result<Option<Rc<dyn Source>>> {
+    let mut kept = match &connection.store {
+        // One file has many URLs where a hub names revisions.
+        Some(store) => {
+            let key = wanted.sha256.as_ref().map_or_else(|| wanted.url.clone(), |sha256| format!("sha256:{sha256}"));
+            store.keep(&key, &wanted.url).await?
+        }
+        None => None,
+    };
+    let mut patience = Patience::new(connection);
+    loop {
+        if wanted.pinned
+            && let Some(file) = all_kept(&mut kept, wanted, connection)
+        {
+            return Ok(Some(Found::File(file).note(connection)));
+        }
+        match try_open(wanted, connection, &mut kept).await {
+            Ok(found) => return Ok(found.map(|found| found.note(connection))),
+            Err(failure) => {
+                if let Failure::Passing(..) = failure
+                    && let Some(file) = all_kept(&mut kept, wanted, connection)
+                {
+                    return Ok(Some(Found::File(file).note(connection)));
+                }
+                patience.after(failure).await?;
+            }
+        }
+    }
+}
+
+/// The file, where the store has all of it.
+fn all_kept(kept: &mut Option<Kept>, wanted: &Wanted, connection: &Connection) -> Option<RemoteFile> {
+    let (version, size) = kept.as_ref()?.version()?;
+    if !(0..size.div_ceil(BLOCK)).all(|block| kept.as_ref().is_some_and(|kept| kept.has(block as u32))) {
+        return None;
+    }
+    let identity = Identity { url: wanted.url.clone(), size, version: Some(version) };
+    Some(RemoteFile::new(identity, connection, kept.take(), true, wanted.sha256.clone()))
+}
+
+/// What a server has under a URL.
+enum Found {
+    File(RemoteFile),
+    Empty(String),
+}
+
+impl Found {
+    /// The file, which the connection knows of from now on.
+    fn note(self, connection: &Connection) -> Rc<dyn Source> {
+        match self {
+            Self::File(file) => {
+                let file = Rc::new(file);
+                connection.opened.borrow_mut().push(file.clone());
+                file
+            }
+            Self::Empty(url) => Rc::new(MemorySource::new(url, Vec::new())),
+        }
+    }
+}
+
+async fn try_open(
+    wanted: &Wanted,
+    connection: &Connection,
+    kept: &mut Option<Kept>,
+) -> std::result::Result<Option<Found>, Failure> {
+    let url = &wanted.url;
+    let asked = if kept.as_ref().is_some_and(|kept| kept.has(0)) { 0..1 } else { 0..BLOCK };
+    let response = connection.fetch(url, Some(asked.clone())).await?;
+    let version = version(&response);
+    let (size, ranges) = match response.status() {
+        404 => return Ok(None),
+        206 => {
+            let (given, size) = content_range(&response, url)?;
+            if given != (0..asked.end.min(size)) {
+                let text = format!("{url}: bytes {asked:?} were asked for, the server gave {given:?}");
+                return Err(Error::Http(text).into());
+            }
+            (size, true)
+        }
+        // An empty file has no first byte.
+        416 => return Ok(Some(Found::Empty(url.clone()))),
+        200 => match length(&response) {
+            Some(size) => (size, false),
+            None => return Ok(Some(unmeasured(wanted, &response, connection).await?)),
+        },
+        _ => return Err(refused(url, &response).into()),
+    };
+    if size == 0 {
+        return Ok(Some(Found::Empty(url.clone())));
+    }
+    if size.div_ceil(BLOCK) > u64::from(u32::MAX / 2) {
+        return Err(Error::Http(format!("{url}: a file of {size} bytes")).into());
+    }
+    // Without a name for the version nobody could say later whether it is the same.
+    match (kept.as_ref(), &version) {
+        (None, _) => (),
+        (Some(there), Some(version)) if there.version().as_ref() == Some(&(version.clone(), size)) => (),
+        (Some(there), Some(version)) => there.begin(version, size).await?,
+        (Some(_), None) => *kept = None,
+    }
+    let identity = Identity { url: url.clone(), size, version };
+    let file = RemoteFile::new(identity, connection, kept.take(), ranges, wanted.sha256.clone());
+    if !file.is_kept() && (!ranges || asked.end == BLOCK) {
+        file.take_up(response, if ranges { 0..1 } else { 0..file.blocks() });
+    } else {
+        drop(Body::new(&response, url, connection)); // It ends the download.
+    }
+    Ok(Some(Found::File(file)))
+}
+
+/// A file whose size only its end tells, held in memory.
+async fn unmeasured(
+    wanted: &Wanted,
+    response: &Response,
+    connection: &Connection,
+) -> std::result::Result<Found, Failure> {
+    let url = &wanted.url;
+    let mut body = Body::new(response, url, connection)?;
+    let mut blocks = Vec::new();
+    let mut size = 0;
+    while let Some(mut chunk) = body.next().await? {
+        size += u64::from(chunk.length());
+        if size > LARGEST_UNMEASURED {
+            let text = "the server tells neither ranges nor a length, which a file of over a gigabyte needs";
+            return Err(Error::Http(format!("{url}: {text}")).into());
+        }
+        connection.fetched.set(connection.fetched.get() + u64::from(chunk.length()));
+        while chunk.length() > 0 {
+            if blocks.last().is_none_or(|block: &Started| u64::from(block.filled) == BLOCK) {
+                blocks.push(Started::new(BLOCK as u32));
+            }
+            let block = blocks.last_mut().expect("a block was begun");
+            chunk = block.fill(&chunk);
+        }
+    }
+    if size == 0 {
+        return Ok(Found::Empty(url.clone()));
+    }
+    let identity = Identity { url: url.clone(), size, version: version(response) };
+    let file = RemoteFile::new(identity, connection, None, false, wanted.sha256.clone());
+    for (index, block) in blocks.into_iter().enumerate() {
+        file.put(index as u32, block.bytes.subarray(0, block.filled));
+    }
+    Ok(Found::File(file))
 }
 
 /// What a server calls this version of a file, where it says so.
@@ -68,59 +238,10 @@ fn version(response: &Response) -> Option<String> {
     header(response, "etag").or_else(|| header(response, "last-modified"))
 }
 
-/// Opens a file, or gives `None` for a 404.
-///
-/// # Errors
-/// [`Error::Http`] for any other status than success; [`Error::Io`] where the server cannot be reached.
-pub(super) async fn open(url: &str, connection: &Connection) -> Result<Option<Rc<dyn Source>>> {
-    let mut patience = Patience::new(connection);
-    loop {
-        match try_open(url, connection).await {
-            Ok(source) => return Ok(source),
-            Err(failure) => patience.after(failure).await?,
-        }
-    }
-}
-
-async fn try_open(url: &str, connection: &Connection) -> std::result::Result<Option<Rc<dyn Source>>, Failure> {
-    let response = connection.fetch(url, Some(0..1)).await?;
-    match response.status() {
-        404 => Ok(None),
-        206 => {
-            let (given, size) = content_range(&response, url)?;
-            if given != (0..1) {
-                return Err(Error::Http(format!("{url}: bytes 0..1 were asked for, the server gave {given:?}")).into());
-            }
-            let version = version(&response);
-            Ok(Some(Rc::new(HttpSource { url: url.to_owned(), size, version, connection: connection.clone() })))
-        }
-        // An empty file has no first byte.
-        416 => Ok(Some(Rc::new(MemorySource::new(url, Vec::new())))),
-        // The server ignores ranges. Its one answer is kept, since it cannot be asked for a part again.
-        200 => {
-            let mut body = Body::new(&response, url, connection)?;
-            let length = header(&response, "content-length").and_then(|length| length.parse::<usize>().ok());
-            let encoded = header(&response, "content-encoding").is_some();
-            let mut bytes = Vec::new();
-            while let Some(chunk) = body.next().await? {
-                if bytes.len() + chunk.len() > LARGEST_WHOLE {
-                    return Err(Error::Http(format!(
-                        "{url}: the server gives no byte ranges, which a file of over {LARGEST_WHOLE} bytes needs"
-                    ))
-                    .into());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            match length.filter(|length| !encoded && *length > bytes.len()) {
-                Some(length) => {
-                    let text = format!("{url}: {length} bytes were expected, the server gave {}", bytes.len());
-                    Err(Failure::Passing(Error::Truncated(text), None))
-                }
-                None => Ok(Some(Rc::new(MemorySource::new(url, bytes)))),
-            }
-        }
-        status => Err(Error::Http(format!("{url}: the server answered {status} {}", response.status_text())).into()),
-    }
+/// The size of a file that is given whole. What is sent compressed has another length than the file.
+fn length(response: &Response) -> Option<u64> {
+    let length = header(response, "content-length")?.parse().ok()?;
+    header(response, "content-encoding").is_none().then_some(length)
 }
 
 /// The range that a 206 says it gives, and the size of the whole file.
@@ -140,120 +261,71 @@ fn content_range(response: &Response, url: &str) -> Result<(Range<u64>, u64)> {
     })
 }
 
-impl HttpSource {
-    async fn request(&self, range: Range<u64>) -> std::result::Result<Body<'_>, Failure> {
-        let response = self.connection.fetch(&self.url, Some(range.clone())).await?;
-        let url = &self.url;
-        if response.status() != 206 {
-            return Err(Error::Http(format!(
-                "{url}: the server answered {} to a request for bytes {}..{}; 206 was expected",
-                response.status(),
-                range.start,
-                range.end
-            ))
-            .into());
-        }
-        let (given, size) = content_range(&response, url)?;
-        if size != self.size || version(&response) != self.version {
-            return Err(Error::Http(format!("{url}: the file changed while it was loading; load it again")).into());
-        }
-        if given != range {
-            return Err(Error::Http(format!("{url}: bytes {range:?} were asked for, the server gave {given:?}")).into());
-        }
-        Ok(Body::new(&response, url, &self.connection)?)
+/// Asks for a part of a file; it must be the same file still.
+pub(super) async fn part(
+    identity: &Identity,
+    range: Range<u64>,
+    connection: &Connection,
+) -> std::result::Result<Response, Failure> {
+    let url = &identity.url;
+    let response = connection.fetch(url, Some(range.clone())).await?;
+    if response.status() != 206 {
+        let status = response.status();
+        let text = format!("{url}: the server answered {status} to a request for bytes {range:?}; 206 was expected");
+        return Err(Error::Http(text).into());
     }
+    let (given, size) = content_range(&response, url)?;
+    check_version(identity, size, &response)?;
+    if given != range {
+        return Err(Error::Http(format!("{url}: bytes {range:?} were asked for, the server gave {given:?}")).into());
+    }
+    Ok(response)
 }
 
-#[async_trait(?Send)]
-impl Source for HttpSource {
-    fn name(&self) -> &str {
-        &self.url
+/// Asks for all of a file; it must be the same file still.
+pub(super) async fn all(identity: &Identity, connection: &Connection) -> std::result::Result<Response, Failure> {
+    let response = connection.fetch(&identity.url, None).await?;
+    if response.status() != 200 {
+        return Err(refused(&identity.url, &response).into());
     }
-
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    async fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let mut stream = self.stream(offset..offset.saturating_add(length as u64)).await?;
-        let mut bytes = Vec::with_capacity(length);
-        while let Some(chunk) = stream.next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
-    }
-
-    async fn stream(&self, range: Range<u64>) -> Result<Box<dyn ByteStream + '_>> {
-        if range.end > self.size {
-            return Err(Error::Truncated(format!(
-                "{}: bytes {}..{} were expected, but the file has {} bytes",
-                self.url, range.start, range.end, self.size
-            )));
-        }
-        Ok(Box::new(Resumed { source: self, left: range, body: None, patience: Patience::new(&self.connection) }))
-    }
+    check_version(identity, length(&response).unwrap_or(identity.size), &response)?;
+    Ok(response)
 }
 
-/// A range that is asked for again, from where it stopped, until all of it has come.
-struct Resumed<'a> {
-    source: &'a HttpSource,
-    left: Range<u64>,
-    body: Option<Body<'a>>,
-    patience: Patience<'a>,
-}
-
-impl Resumed<'_> {
-    async fn try_next(&mut self) -> std::result::Result<Vec<u8>, Failure> {
-        let body = match &mut self.body {
-            Some(body) => body,
-            None => self.body.insert(self.source.request(self.left.clone()).await?),
-        };
-        let expected = self.left.end - self.left.start;
-        let told = |given| {
-            let url = &self.source.url;
-            Error::Truncated(format!("{url}: {expected} more bytes were expected, the server gave {given}"))
-        };
-        match body.next().await? {
-            Some(chunk) if chunk.len() as u64 > expected => Err(Failure::Lasting(told(chunk.len()))),
-            Some(chunk) => Ok(chunk),
-            None => Err(Failure::Passing(told(0), None)),
-        }
+fn check_version(identity: &Identity, size: u64, response: &Response) -> Result<()> {
+    if size == identity.size && version(response) == identity.version {
+        return Ok(());
     }
+    Err(Error::Http(format!("{}: the file changed while it was loading; load it again", identity.url)))
 }
 
-#[async_trait(?Send)]
-impl ByteStream for Resumed<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        while !self.left.is_empty() {
-            match self.try_next().await {
-                Ok(chunk) => {
-                    self.left.start += chunk.len() as u64;
-                    self.patience.renew();
-                    return Ok(Some(chunk));
-                }
-                Err(failure) => {
-                    self.body = None;
-                    self.patience.after(failure).await?;
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A folder on a server; its URL ends in a slash.
-pub(super) struct HttpFolder {
+/// A folder on a server.
+pub(super) struct HttpFolder<'a> {
+    /// Its files' URLs, where the hub has listed them; else `url` ends in a slash.
+    pub chosen: Option<Chosen>,
     pub url: String,
-    pub connection: Connection,
+    pub connection: &'a Connection,
 }
 
 #[async_trait(?Send)]
-impl Folder for HttpFolder {
+impl Folder for HttpFolder<'_> {
     fn name(&self) -> &str {
         &self.url
     }
 
     async fn open(&self, file: &str) -> Result<Option<Rc<dyn Source>>> {
-        open(&format!("{}{file}", self.url), &self.connection).await
+        let wanted = match &self.chosen {
+            Some(chosen) if !chosen.has(file) => return Ok(None),
+            Some(chosen) => Wanted::of(chosen, file),
+            None => Wanted { url: format!("{}{file}", self.url), pinned: false, sha256: None },
+        };
+        open(&wanted, self.connection).await
+    }
+}
+
+impl Wanted {
+    /// A file of those that the hub has listed.
+    pub fn of(chosen: &Chosen, file: &str) -> Self {
+        Self { url: chosen.url(file), pinned: true, sha256: chosen.sha256(file).map(str::to_owned) }
     }
 }

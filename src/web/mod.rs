@@ -7,6 +7,8 @@ mod engine;
 mod error;
 mod http;
 mod open;
+mod remote;
+mod store;
 mod timer;
 
 use wasm_bindgen::prelude::wasm_bindgen;

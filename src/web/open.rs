@@ -3,7 +3,7 @@
 use super::{
     blob::BlobSource,
     connection::Connection,
-    http::{self, HttpFolder},
+    http::{self, HttpFolder, Wanted},
 };
 use crate::{
     Error, Result,
@@ -41,9 +41,10 @@ pub(super) async fn open(model: JsValue, connection: &Connection) -> Result<Chec
 async fn open_name(name: &HubName, connection: &Connection) -> Result<Checkpoint> {
     let chosen = http::look_up(name, connection).await?;
     if chosen.ggufs.is_empty() {
-        return Checkpoint::open_folder(&HttpFolder { url: chosen.folder, connection: connection.clone() }).await;
+        let url = chosen.folder.clone();
+        return Checkpoint::open_folder(&HttpFolder { chosen: Some(chosen), url, connection }).await;
     }
-    open_parts(chosen.ggufs.iter().map(|file| chosen.url(file)).collect(), connection).await
+    open_parts(chosen.ggufs.iter().map(|file| Wanted::of(&chosen, file)).collect(), connection).await
 }
 
 async fn open_url(url: String, connection: &Connection) -> Result<Checkpoint> {
@@ -51,17 +52,19 @@ async fn open_url(url: String, connection: &Connection) -> Result<Checkpoint> {
     let in_folder = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
     if in_folder || url.ends_with('/') {
         let folder = &path[..=path.rfind('/').unwrap_or(0)];
-        let folder = HttpFolder { url: folder.to_owned(), connection: connection.clone() };
-        return Checkpoint::open_folder(&folder).await;
+        return Checkpoint::open_folder(&HttpFolder { chosen: None, url: folder.to_owned(), connection }).await;
     }
-    open_parts(part_names(&url).unwrap_or_else(|| vec![url]), connection).await
+    let urls = part_names(&url).unwrap_or_else(|| vec![url]);
+    let sha256 = connection.sha256.as_ref().filter(|_| urls.len() == 1);
+    let wanted = |url| Wanted { url, pinned: false, sha256: sha256.cloned() };
+    open_parts(urls.into_iter().map(wanted).collect(), connection).await
 }
 
-async fn open_parts(urls: Vec<String>, connection: &Connection) -> Result<Checkpoint> {
+async fn open_parts(parts: Vec<Wanted>, connection: &Connection) -> Result<Checkpoint> {
     let mut sources = Vec::new();
-    for url in urls {
-        let source = http::open(&url, connection).await?;
-        sources.push(source.ok_or_else(|| Error::Http(format!("{url}: the server answered 404")))?);
+    for part in parts {
+        let source = http::open(&part, connection).await?;
+        sources.push(source.ok_or_else(|| Error::Http(format!("{}: the server answered 404", part.url)))?);
     }
     Checkpoint::open_gguf_parts(sources).await
 }

@@ -22,7 +22,8 @@ const files = new Map([
   ["/broken.gguf", (request, response) => response.writeHead(503).end()],
   [
     "/unsized.gguf",
-    (request, response) => response.writeHead(206, { "content-range": "bytes 0-0/*" }).end(good.subarray(0, 1)),
+    (request, response) =>
+      response.writeHead(206, { "content-range": "bytes 0-1048575/*" }).end(good.subarray(0, 1 << 20)),
   ],
   ["/cut.gguf", good.subarray(0, good.length / 2)],
   ["/cut-in-the-header.gguf", good.subarray(0, 1000)],
@@ -48,8 +49,9 @@ const files = new Map([
  */
 function ranged(bytes, request, response, change = (body) => body, { whole = false, shift = 0, grow = 0, etag } = {}) {
   let [first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range).slice(1).map(Number);
-  const opening = last === 0;
+  const opening = first === 0;
   if (!opening) [first, last] = [first + shift, last + shift];
+  last = Math.min(last, bytes.length - 1);
   const size = bytes.length + (opening ? 0 : grow);
   const body = bytes.subarray(first, last + 1);
   const sent = body.length > 1 ? change(body) : body;
@@ -127,7 +129,7 @@ test("a server that is gone is named", () =>
   fails("http://127.0.0.1:1/model.gguf", "io", /127\.0\.0\.1:1\/model\.gguf/));
 
 test("what is no model at all is refused", async () => {
-  await fails(42, "invalid_request", /of type number; expected a URL/);
+  await fails(42, "invalid_request", /of type number; expected a name, a URL/);
   await fails([], "invalid_request", /empty/);
   await fails([1], "invalid_request", /no File/);
   await fails(path.join(model, "no-such-file.gguf"), "io", /no-such-file\.gguf/);

@@ -204,9 +204,9 @@ test("loading reports bytes up to the total, then that it is ready", async () =>
   const seen = [];
   const other = await Plume.load(gguf("Q8_0"), { device: "cpu", onProgress: (progress) => seen.push(progress) });
   other.dispose();
-  assert.ok(seen.length > 10);
+  assert.ok(seen.length > 3);
   for (const [index, { loaded, total, phase }] of seen.entries()) {
-    assert.equal(phase, index === seen.length - 1 ? "ready" : "download");
+    assert.equal(phase, index === seen.length - 1 ? "ready" : "read");
     assert.ok(loaded >= (seen[index - 1]?.loaded ?? 0) && loaded <= total);
     assert.equal(total, seen[0].total);
   }

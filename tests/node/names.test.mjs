@@ -26,7 +26,7 @@ const models = {
 };
 
 async function reply(source, options) {
-  const lm = await Plume.load(source, { device: "cpu", patience: 2, ...options });
+  const lm = await Plume.load(source, { device: "cpu", cache: false, patience: 2, ...options });
   const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
   const { choices } = await lm.chat.completions.create({ messages, temperature: 0, max_tokens: 16 });
   lm.dispose();

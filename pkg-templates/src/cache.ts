@@ -1,0 +1,116 @@
+// What `Plume.cache` does with the files that loads have kept.
+import { PlumeError } from "./errors.js";
+import { BLOCK, isThere, megabytes, StoredFile, type Head, type Medium } from "./store.js";
+
+/** A kept file, as `Plume.cache` tells of it. */
+export interface CachedFile {
+  url: string;
+  /** Bytes of the whole file. */
+  size: number;
+  /** Bytes that are kept. */
+  stored: number;
+  /** Whether all of it is there. */
+  complete: boolean;
+  /** The SHA-256 that it was found to have, where the hub or the caller has named one. */
+  sha256?: string;
+}
+
+/** What can be done to the files that are kept. */
+export interface CacheCalls {
+  list(): Promise<CachedFile[]>;
+  delete(url?: string): Promise<void>;
+  verify(url?: string): Promise<{ url: string; bad: number }[]>;
+  export(url: string): Promise<Blob>;
+}
+
+/** Does it here. */
+export class CacheManager implements CacheCalls {
+  constructor(private readonly medium: () => Promise<Medium | undefined>) {}
+
+  async list(): Promise<CachedFile[]> {
+    return (await this.files()).map(({ file }) => file).sort((a, b) => (a.url < b.url ? -1 : 1));
+  }
+
+  async delete(url?: string): Promise<void> {
+    const medium = await this.medium();
+    // Names that a hub has explained are forgotten only with everything.
+    const names = url === undefined ? ((await medium?.names()) ?? []) : (await this.files(url)).map(({ name }) => name);
+    for (const name of names) {
+      (await medium!.open(name)).close(); // Not while it is loaded.
+      await medium!.remove(name);
+    }
+  }
+
+  async verify(url?: string): Promise<{ url: string; bad: number }[]> {
+    const results = [];
+    for (const { name, head } of await this.files(url)) {
+      const medium = (await this.medium())!;
+      const file = await StoredFile.open(await medium.open(name), medium, head.key, head.url);
+      results.push({ url: head.url, bad: await file.check().finally(() => file.close()) });
+    }
+    return results;
+  }
+
+  async export(url: string): Promise<Blob> {
+    const [found] = await this.files(url);
+    if (!found?.file.complete) {
+      const there = found ? `${megabytes(found.file.stored)} of it are kept` : "nothing of it is kept";
+      throw new PlumeError("missing", `${url} cannot be exported: ${there}`);
+    }
+    const shelf = await (await this.medium())!.open(found.name);
+    return shelf.blob(found.file.size).finally(() => shelf.close());
+  }
+
+  /** All files that are kept, or those of a URL. */
+  private async files(url?: string): Promise<{ name: string; head: Head; file: CachedFile }[]> {
+    const medium = await this.medium();
+    const found = [];
+    for (const name of (await medium?.names()) ?? []) {
+      const shelf = await medium!.peek(name);
+      const head = await shelf?.readHead().catch(() => undefined);
+      if (head?.size === undefined || (url !== undefined && head.url !== url)) continue;
+      const { size, sha256 } = head;
+      const count = Math.ceil(size / BLOCK);
+      const digests = await shelf!.readDigests(count);
+      let stored = 0;
+      for (let block = 0; block < count; block++)
+        if (isThere(digests, block)) stored += Math.min(BLOCK, size - block * BLOCK);
+      const file = { url: head.url, size, stored, complete: stored === size, ...(sha256 && { sha256 }) };
+      found.push({ name, head, file });
+    }
+    return found;
+  }
+}
+
+/** The files that loads have kept, so that they are downloaded once. */
+export class ModelCache {
+  constructor(private readonly calls: CacheCalls) {}
+
+  /** Every file that is kept, in whole or in part. */
+  list(): Promise<CachedFile[]> {
+    return this.calls.list();
+  }
+
+  /** Bytes that are kept. */
+  async size(): Promise<number> {
+    return (await this.list()).reduce((sum, { stored }) => sum + stored, 0);
+  }
+
+  /** Deletes a file, by the URL that {@link list} gives, or everything. Waits while it is loaded. */
+  delete(url?: string): Promise<void> {
+    return this.calls.delete(url);
+  }
+
+  /**
+   * Reads a file, or every one, and forgets the blocks that are not what was written; the next load downloads them again. Gives
+   * the bytes of those.
+   */
+  verify(url?: string): Promise<{ url: string; bad: number }[]> {
+    return this.calls.verify(url);
+  }
+
+  /** A file that is there in whole. */
+  export(url: string): Promise<Blob> {
+    return this.calls.export(url);
+  }
+}

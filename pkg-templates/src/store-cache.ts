@@ -1,0 +1,97 @@
+// The Cache API, for browsers and threads that have no origin private file system: a response a block.
+import { DIGEST, lock, type Head, type Medium, type Shelf } from "./store.js";
+
+const ROOT = "https://plume-lm.invalid/";
+
+/** The medium, where this browser has it. */
+export async function cacheApi(): Promise<Medium | undefined> {
+  try {
+    return new CacheMedium(await caches.open("plume-lm"));
+  } catch {
+    return undefined; // There is none, or a private window refuses it.
+  }
+}
+
+const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+class CacheMedium implements Medium {
+  constructor(private readonly cache: Cache) {}
+
+  async open(name: string, signal?: AbortSignal): Promise<Shelf> {
+    return new CacheShelf(this.cache, `${ROOT}${name}/`, await lock(name, signal));
+  }
+
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+    return new CacheShelf(this.cache, `${ROOT}${name}/`, () => {});
+  }
+
+  async names(): Promise<string[]> {
+    const heads = (await this.cache.keys()).map(({ url }) => /^.*\/([^/]+)\/head$/.exec(url)?.[1]);
+    return heads.filter((name) => name !== undefined);
+  }
+
+  async remove(name: string): Promise<void> {
+    await (await this.open(name)).clear();
+  }
+
+  async room(): Promise<{ quota: number; free: number } | undefined> {
+    const { quota, usage } = (await navigator.storage?.estimate()) ?? {};
+    return quota === undefined ? undefined : { quota, free: Math.max(0, quota - (usage ?? 0)) };
+  }
+}
+
+class CacheShelf implements Shelf {
+  constructor(
+    private readonly cache: Cache,
+    private readonly root: string,
+    private readonly release: () => void,
+  ) {}
+
+  async readHead(): Promise<Head | undefined> {
+    return (await (await this.cache.match(`${this.root}head`))?.json()) as Head | undefined;
+  }
+
+  writeHead(head: Head): Promise<void> {
+    return this.cache.put(`${this.root}head`, Response.json(head));
+  }
+
+  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const digests = new Uint8Array(count * DIGEST);
+    for (let block = 0; block < count; block++) {
+      const digest = (await this.cache.match(this.root + block))?.headers.get("digest") ?? "";
+      for (let i = 0; i < digest.length / 2; i++)
+        digests[block * DIGEST + i] = Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16);
+    }
+    return digests;
+  }
+
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+    const url = this.root + block;
+    if (digest.every((byte) => byte === 0)) await this.cache.delete(url);
+    else await this.cache.put(url, new Response(bytes, { headers: { digest: hex(digest) } }));
+  }
+
+  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.cache.match(this.root + block);
+    return new Uint8Array((await response?.arrayBuffer()) ?? new ArrayBuffer()).subarray(0, length);
+  }
+
+  async blob(size: number): Promise<Blob> {
+    const parts = [];
+    for (let block = 0, length = 0; length < size; block++) {
+      const part = await (await this.cache.match(this.root + block))!.blob();
+      parts.push(part);
+      length += part.size;
+    }
+    return new Blob(parts);
+  }
+
+  async clear(): Promise<void> {
+    const keys = (await this.cache.keys()).filter(({ url }) => url.startsWith(this.root));
+    await Promise.all(keys.map((key) => this.cache.delete(key)));
+  }
+
+  close(): void {
+    this.release();
+  }
+}

@@ -1,0 +1,121 @@
+// The file system, in Node.
+import { constants, openAsBlob } from "node:fs";
+import { mkdir, open, readFile, readdir, rename, rm, statfs, writeFile, type FileHandle } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { BLOCK, DIGEST, lock, padded, parseHead, type Head, type Medium, type Shelf } from "./store.js";
+
+/** Where models are kept unless somebody says otherwise. */
+function usualFolder(): string {
+  const { PLUME_CACHE, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  if (PLUME_CACHE) return PLUME_CACHE;
+  const home = homedir();
+  const usual = { darwin: path.join(home, "Library/Caches"), win32: LOCALAPPDATA ?? path.join(home, "AppData/Local") };
+  const base = usual[process.platform as keyof typeof usual] ?? XDG_CACHE_HOME ?? path.join(home, ".cache");
+  return path.join(base, "plume-lm");
+}
+
+/** The medium, where the folder can be made. */
+export async function files(folder = usualFolder()): Promise<Medium | undefined> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return new Files(folder);
+  } catch {
+    return undefined;
+  }
+}
+
+class Files implements Medium {
+  constructor(private readonly folder: string) {}
+
+  async open(name: string, signal?: AbortSignal): Promise<Shelf> {
+    const release = await lock(this.at(name), signal);
+    const handles: FileHandle[] = [];
+    try {
+      // Neither emptied nor appended to where it is there.
+      const flags = constants.O_RDWR | constants.O_CREAT;
+      for (const part of ["data", "digests"]) handles.push(await open(this.at(`${name}.${part}`), flags));
+      const [data, digests] = handles as [FileHandle, FileHandle];
+      return new FilesShelf(this.at(name), data, digests, release);
+    } catch (error) {
+      await Promise.all(handles.map((handle) => handle.close()));
+      release();
+      throw error;
+    }
+  }
+
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+    return {
+      readHead: () => readHead(this.at(`${name}.head`)),
+      readDigests: async (count) => padded(await readFile(this.at(`${name}.digests`)), count),
+    };
+  }
+
+  async names(): Promise<string[]> {
+    const names = await readdir(this.folder);
+    return names.filter((file) => file.endsWith(".head")).map((file) => file.slice(0, -".head".length));
+  }
+
+  async remove(name: string): Promise<void> {
+    for (const part of ["data", "digests", "head"]) await rm(this.at(`${name}.${part}`), { force: true });
+  }
+
+  async room(): Promise<{ quota: number; free: number } | undefined> {
+    const { blocks, bavail, bsize } = await statfs(this.folder);
+    return { quota: blocks * bsize, free: bavail * bsize };
+  }
+
+  private at(file: string): string {
+    return path.join(this.folder, file);
+  }
+}
+
+const readHead = (file: string) => readFile(file, "utf8").then(parseHead, () => undefined);
+
+class FilesShelf implements Shelf {
+  constructor(
+    private readonly base: string,
+    private readonly data: FileHandle,
+    private readonly digests: FileHandle,
+    private readonly release: () => void,
+  ) {}
+
+  readHead(): Promise<Head | undefined> {
+    return readHead(`${this.base}.head`);
+  }
+
+  async writeHead(head: Head): Promise<void> {
+    // Another process may read it meanwhile.
+    await writeFile(`${this.base}.new`, JSON.stringify(head));
+    await rename(`${this.base}.new`, `${this.base}.head`);
+  }
+
+  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    return padded(await readFile(`${this.base}.digests`), count);
+  }
+
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.data.write(bytes, 0, bytes.length, block * BLOCK);
+    await this.digests.write(digest, 0, DIGEST, block * DIGEST);
+  }
+
+  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    const { bytesRead } = await this.data.read(bytes, 0, length, block * BLOCK);
+    return bytes.subarray(0, bytesRead);
+  }
+
+  async blob(size: number): Promise<Blob> {
+    return (await openAsBlob(`${this.base}.data`)).slice(0, size);
+  }
+
+  async clear(): Promise<void> {
+    await rm(`${this.base}.head`, { force: true });
+    await this.digests.truncate();
+    await this.data.truncate();
+  }
+
+  close(): void {
+    void Promise.allSettled([this.data.close(), this.digests.close()]).then(this.release);
+  }
+}

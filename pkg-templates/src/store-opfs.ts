@@ -1,0 +1,138 @@
+// The origin private file system, with synchronous access handles, which only workers have.
+import { BLOCK, DIGEST, lock, padded, parseHead, type Head, type Medium, type Shelf } from "./store.js";
+
+interface Handle {
+  read(to: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  write(from: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  truncate(size: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+
+type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
+type Folder = FileSystemDirectoryHandle & { keys(): AsyncIterableIterator<string> };
+
+/** A file in three: its bytes, the digests of its blocks, and what is known of it. */
+const PARTS = ["data", "digests", "head"] as const;
+
+/** The medium, where this browser and this thread have it. */
+export async function opfs(): Promise<Medium | undefined> {
+  try {
+    const root = await navigator.storage.getDirectory();
+    const folder = (await root.getDirectoryHandle("plume-lm", { create: true })) as Folder;
+    if (!("createSyncAccessHandle" in FileSystemFileHandle.prototype)) return undefined;
+    return new Opfs(folder);
+  } catch {
+    return undefined; // Private windows of some browsers refuse it.
+  }
+}
+
+class Opfs implements Medium {
+  constructor(private readonly folder: Folder) {}
+
+  async open(name: string, signal?: AbortSignal): Promise<Shelf> {
+    const release = await lock(name, signal);
+    const handles: Handle[] = [];
+    try {
+      for (const part of PARTS) {
+        const file = (await this.folder.getFileHandle(`${name}.${part}`, { create: true })) as FileHandle;
+        handles.push(await file.createSyncAccessHandle());
+      }
+    } catch (error) {
+      handles.forEach((handle) => handle.close());
+      release();
+      throw error;
+    }
+    const [data, digests, head] = handles as [Handle, Handle, Handle];
+    const blob = async (size: number) =>
+      (await (await this.folder.getFileHandle(`${name}.data`)).getFile()).slice(0, size);
+    return new OpfsShelf(data, digests, head, blob, release);
+  }
+
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+    const file = async (part: string) => (await this.folder.getFileHandle(`${name}.${part}`)).getFile();
+    try {
+      const head = await file("head");
+      return {
+        readHead: async () => parseHead(await head.text()),
+        readDigests: async (count) => padded(new Uint8Array(await (await file("digests")).arrayBuffer()), count),
+      };
+    } catch {
+      return undefined; // There is no such file.
+    }
+  }
+
+  async names(): Promise<string[]> {
+    const names = [];
+    for await (const file of this.folder.keys()) if (file.endsWith(".head")) names.push(file.slice(0, -".head".length));
+    return names;
+  }
+
+  async remove(name: string): Promise<void> {
+    // The head goes last, so that what is left of a removal that was interrupted can be removed.
+    for (const part of PARTS) await this.folder.removeEntry(`${name}.${part}`).catch(() => {});
+  }
+
+  async room(): Promise<{ quota: number; free: number } | undefined> {
+    const { quota, usage } = await navigator.storage.estimate();
+    return quota === undefined ? undefined : { quota, free: Math.max(0, quota - (usage ?? 0)) };
+  }
+}
+
+class OpfsShelf implements Shelf {
+  constructor(
+    private readonly data: Handle,
+    private readonly digests: Handle,
+    private readonly head: Handle,
+    readonly blob: (size: number) => Promise<Blob>,
+    private readonly release: () => void,
+  ) {}
+
+  async readHead(): Promise<Head | undefined> {
+    return parseHead(new TextDecoder().decode(all(this.head)));
+  }
+
+  async writeHead(head: Head): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(head));
+    write(this.head, bytes, 0);
+    this.head.truncate(bytes.length);
+    this.head.flush();
+  }
+
+  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    return padded(all(this.digests), count);
+  }
+
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+    write(this.data, bytes, block * BLOCK);
+    write(this.digests, digest, block * DIGEST);
+  }
+
+  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, this.data.read(bytes, { at: block * BLOCK }));
+  }
+
+  async clear(): Promise<void> {
+    for (const handle of [this.head, this.digests, this.data]) handle.truncate(0);
+  }
+
+  close(): void {
+    for (const handle of [this.data, this.digests, this.head]) handle.close();
+    this.release();
+  }
+}
+
+function all(handle: Handle): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(handle.getSize());
+  return bytes.subarray(0, handle.read(bytes, { at: 0 }));
+}
+
+function write(handle: Handle, bytes: Uint8Array<ArrayBuffer>, at: number): void {
+  const written = handle.write(bytes, { at });
+  if (written < bytes.length) {
+    const text = `${written} of ${bytes.length} bytes could be written`;
+    throw Object.assign(new Error(text), { name: "QuotaExceededError" });
+  }
+}

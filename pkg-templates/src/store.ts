@@ -1,0 +1,250 @@
+// Files from the network, kept in blocks. A block is there once its digest is: what a tab that was closed, or a machine that lost
+// power, has left half written is found out when it is read, and asked for again.
+
+/** Bytes of a block. As in src/web/store.rs. */
+export const BLOCK = 1 << 20;
+/** Bytes of a block's SHA-256. */
+export const DIGEST = 32;
+
+/** What is known of a kept file. */
+export interface Head {
+  /** What it is found by: its URL, or the digest that the hub has given. */
+  key: string;
+  url: string;
+  /** What the server calls this version. */
+  version?: string;
+  size?: number;
+  /** What the whole file was found to have. */
+  sha256?: string;
+  /** A text that is kept instead of a file. */
+  note?: string;
+}
+
+/** One file's place on a medium. */
+export interface Shelf {
+  readHead(): Promise<Head | undefined>;
+  writeHead(head: Head): Promise<void>;
+  /** The digests of so many blocks, one after the other; zeros where there is none. */
+  readDigests(count: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The digest is written last; one of zeros means that the block is no longer there. */
+  writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void>;
+  readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** The first so many bytes. */
+  blob(size: number): Promise<Blob>;
+  clear(): Promise<void>;
+  close(): void;
+}
+
+/** Where files are kept. */
+export interface Medium {
+  /** Opens a file's place; waits while somebody else has it open. */
+  open(name: string, signal?: AbortSignal): Promise<Shelf>;
+  /** A file's head and its digests, without waiting. */
+  peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined>;
+  names(): Promise<string[]>;
+  /** Removes a file, which is not open. */
+  remove(name: string): Promise<void>;
+  /** Bytes that there are in all, and bytes that are free, as far as that is known. */
+  room(): Promise<{ quota: number; free: number } | undefined>;
+}
+
+export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Whether a block is there. */
+export const isThere = (digests: Uint8Array, block: number) =>
+  digests.subarray(block * DIGEST, (block + 1) * DIGEST).some((byte) => byte !== 0);
+
+const digestOf = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+
+async function nameOf(key: string): Promise<string> {
+  const digest = await digestOf(new TextEncoder().encode(key));
+  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The digests of so many blocks, of which a medium may have fewer. */
+export function padded(bytes: Uint8Array, count: number): Uint8Array<ArrayBuffer> {
+  const digests = new Uint8Array(count * DIGEST);
+  digests.set(bytes.subarray(0, digests.length));
+  return digests;
+}
+
+/** A head as text, or undefined where it is half written. */
+export function parseHead(text: string): Head | undefined {
+  try {
+    return text ? (JSON.parse(text) as Head) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps files for loads; the core calls it. */
+export class Store {
+  constructor(
+    private readonly medium: Medium,
+    private readonly signal?: AbortSignal,
+  ) {}
+
+  async open(key: string, url: string): Promise<StoredFile> {
+    const shelf = await this.medium.open(await nameOf(key), this.signal);
+    try {
+      return await StoredFile.open(shelf, this.medium, key, url);
+    } catch (error) {
+      shelf.close();
+      throw error;
+    }
+  }
+
+  /** Keeps a text under a name. */
+  async note(name: string, text: string): Promise<void> {
+    const key = `note:${name}`;
+    const shelf = await this.medium.open(await nameOf(key), this.signal);
+    await shelf.writeHead({ key, url: name, note: text }).finally(() => shelf.close());
+  }
+
+  /** The text that was kept under a name. */
+  async noted(name: string): Promise<string | undefined> {
+    const shelf = await this.medium.peek(await nameOf(`note:${name}`));
+    return (await shelf?.readHead())?.note;
+  }
+}
+
+/** A file that is open in the store. */
+export class StoredFile {
+  private constructor(
+    private readonly shelf: Shelf,
+    private readonly medium: Medium,
+    private head: Head,
+    private digests: Uint8Array<ArrayBuffer>,
+  ) {}
+
+  static async open(shelf: Shelf, medium: Medium, key: string, url: string): Promise<StoredFile> {
+    const head = await shelf.readHead();
+    const known = head?.key === key && head.version !== undefined && head.size !== undefined;
+    const digests = known ? await shelf.readDigests(Math.ceil(head.size! / BLOCK)) : new Uint8Array();
+    return new StoredFile(shelf, medium, known ? head : { key, url }, digests);
+  }
+
+  get version(): string | undefined {
+    return this.head.version;
+  }
+
+  get size(): number | undefined {
+    return this.head.size;
+  }
+
+  get sha256(): string | undefined {
+    return this.head.sha256;
+  }
+
+  has(block: number): boolean {
+    return isThere(this.digests, block);
+  }
+
+  /** Forgets what is there, and makes sure that there is room. */
+  async begin(version: string, size: number): Promise<void> {
+    await this.clear();
+    const room = await this.medium.room();
+    if (room && room.free < size)
+      throw Object.assign(
+        new Error(
+          `${this.head.url} takes ${megabytes(size)}; of ${megabytes(room.quota)} that may be kept here ` +
+            `${megabytes(room.free)} are free. Delete what is not needed (Plume.cache), or load it with cache: false`,
+        ),
+        { name: "QuotaExceededError" },
+      );
+    this.head = { ...this.head, version, size };
+    await this.guarded(() => this.shelf.writeHead(this.head));
+    this.digests = new Uint8Array(Math.ceil(size / BLOCK) * DIGEST);
+  }
+
+  /** A block, or undefined where it is not what was written; then it is not there any more. */
+  async read(block: number): Promise<Uint8Array | undefined> {
+    const digest = this.digests.subarray(block * DIGEST, (block + 1) * DIGEST);
+    try {
+      const bytes = await this.shelf.readBlock(block, Math.min(BLOCK, this.head.size! - block * BLOCK));
+      const found = await digestOf(bytes);
+      if (found.every((byte, index) => byte === digest[index])) return bytes;
+    } catch {
+      // What cannot be read is not there.
+    }
+    digest.fill(0);
+    return undefined;
+  }
+
+  async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const digest = await digestOf(bytes);
+    await this.guarded(() => this.shelf.writeBlock(block, bytes, digest));
+    this.digests.set(digest, block * DIGEST);
+  }
+
+  /** The whole file was found to have this SHA-256. */
+  async verified(sha256: string): Promise<void> {
+    this.head = { ...this.head, sha256 };
+    await this.shelf.writeHead(this.head);
+  }
+
+  async clear(): Promise<void> {
+    const { key, url } = this.head;
+    this.head = { key, url };
+    this.digests = new Uint8Array();
+    await this.shelf.clear();
+  }
+
+  /** Bytes of blocks that are not what was written; they are not there any more. */
+  async check(): Promise<number> {
+    let bad = 0;
+    for (let block = 0; block * BLOCK < this.head.size!; block++) {
+      if (!this.has(block) || (await this.read(block))) continue;
+      const length = Math.min(BLOCK, this.head.size! - block * BLOCK);
+      bad += length;
+      await this.shelf.writeBlock(block, new Uint8Array(), new Uint8Array(DIGEST));
+    }
+    if (bad > 0 && this.head.sha256 !== undefined) {
+      delete this.head.sha256;
+      await this.shelf.writeHead(this.head);
+    }
+    return bad;
+  }
+
+  close(): void {
+    this.shelf.close();
+  }
+
+  /** A full disk says what to do. */
+  private async guarded(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (thrown) {
+      const { name, code, message } = thrown as Error & { code?: string };
+      if (name !== "QuotaExceededError" && code !== "ENOSPC") throw thrown;
+      const room = await this.medium.room().catch(() => undefined);
+      const free = room ? `, ${megabytes(room.free)} are free` : "";
+      const text = `${this.head.url} takes ${megabytes(this.head.size ?? 0)}${free}: ${message}. What has come is kept. Delete what is not needed (Plume.cache), or load it with cache: false`;
+      throw Object.assign(new Error(text), { name: "QuotaExceededError" });
+    }
+  }
+}
+
+const held = new Map<string, Promise<void>>();
+
+/** Waits until nobody else has this name, in any tab where the platform allows to know. Gives what lets the next one have it. */
+export async function lock(name: string, signal?: AbortSignal): Promise<() => void> {
+  let release!: () => void;
+  const done = new Promise<void>((resolve) => (release = resolve));
+  const locks = (globalThis.navigator as Navigator | undefined)?.locks;
+  if (locks) {
+    await new Promise<void>((granted, refused) => {
+      const options = signal ? { signal } : {};
+      locks.request(`plume-lm/${name}`, options, () => (granted(), done)).catch(refused);
+    });
+    return release;
+  }
+  const before = held.get(name) ?? Promise.resolve();
+  const all = before.then(() => done);
+  held.set(name, all);
+  void all.then(() => held.get(name) === all && held.delete(name));
+  await before;
+  if (!signal?.aborted) return release;
+  release();
+  throw Object.assign(new Error("aborted by the caller"), { name: "AbortError" });
+}
