@@ -15,7 +15,8 @@ const cors = {
  * Serves `files`, bytes by name. `fault(request)` may give, for each request for a signed URL, one of
  * { status, retryAfter }: an error instead of an answer; { reset: n }: the connection breaks after n bytes;
  * { stall: n }: nothing comes after n bytes; { short: n }: the answer ends after n bytes; { version, body }: another version of the file;
- * { wrong: n }: byte n of the answer is another; { rate }: bytes a second.
+ * { wrong: n }: byte n of the answer is another; { rate }: bytes a second; { size }: what the
+ * file's size is said to be.
  *
  * `models` has the names of the files of each repository; `token` is what the repositories ask for. Where `ranges` is false,
  * whole files are sent, and where `length` is false, nothing tells their length. A signed URL serves one request. `log` has each
@@ -40,6 +41,7 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
       rate,
       version = "1",
       body = files[name],
+      size = body.length,
     } = fault(request) ?? {};
     if (status) return response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end();
     const range = ranges && request.headers.range;
@@ -49,13 +51,13 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
     const sent = part.subarray(0, reset ?? stall ?? short ?? part.length);
     log.push({ name, first, last, sent: sent.length });
     response.writeHead(range ? 206 : 200, {
-      ...(range && { "content-range": `bytes ${first}-${Math.min(last, body.length - 1)}/${body.length}` }),
+      ...(range && { "content-range": `bytes ${first}-${Math.min(last, body.length - 1)}/${size}` }),
       etag: `"${version}"`,
       ...(short === undefined && length && { "content-length": part.length }),
     });
     response.flushHeaders();
     if (reset !== undefined) response.write(sent, () => response.destroy());
-    else if (stall !== undefined) response.write(sent);
+    else if (stall < part.length) response.write(sent);
     else if (rate !== undefined) slowly(response, sent, rate);
     else response.end(sent);
   });

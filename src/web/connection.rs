@@ -15,7 +15,7 @@ use std::{
 };
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
+use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
 
 /// Milliseconds before a request is made again, doubled each time that nothing has come in between.
 const FIRST_PAUSE: f64 = 250.0;
@@ -85,6 +85,10 @@ impl Connection {
         let failed = |thrown: JsValue| Failure::Lasting(Error::Io(format!("{url}: {}", with_cause(&thrown))));
         let init = RequestInit::new();
         init.set_signal(self.signal.as_ref());
+        if self.store.is_some() {
+            // What is kept once need not be kept twice.
+            init.set_cache(RequestCache::NoStore);
+        }
         let headers = Headers::new().map_err(failed)?;
         if let Some(range) = range {
             headers.set("range", &format!("bytes={}-{}", range.start, range.end - 1)).map_err(failed)?;
