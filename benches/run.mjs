@@ -7,6 +7,7 @@ const suites = {
   agreement: "./peers/agreement.mjs",
   gpu: "./gpu/gpu.mjs",
   accuracy: "./accuracy/accuracy.mjs",
+  load: "./load/load.mjs",
 };
 
 const [name, ...args] = process.argv.slice(2);

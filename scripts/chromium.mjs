@@ -1,5 +1,7 @@
 // Headless Chromium for tests and benches, with WebGPU on SwiftShader. CHROMIUM names another executable than Debian's.
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { chromium } from "playwright-core";
 
 const webGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader"];
@@ -13,9 +15,21 @@ const quiet = [
   "--no-sandbox", // Its sandbox does not start as root, which containers and CI are.
 ];
 
-/** A browser with a fresh profile; `webgpu: false` starts it without WebGPU. */
-export function launch({ webgpu = true } = {}) {
+function settings(webgpu) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`${executablePath} is missing; set CHROMIUM to where it is`);
-  return chromium.launch({ executablePath, args: [...(webgpu ? webGpu : noWebGpu), ...quiet] });
+  return { executablePath, args: [...(webgpu ? webGpu : noWebGpu), ...quiet] };
+}
+
+/** A browser whose contexts each have a fresh profile, in memory; `webgpu: false` starts it without WebGPU. */
+export function launch({ webgpu = true } = {}) {
+  return chromium.launch(settings(webgpu));
+}
+
+/** A browser of one context, whose profile is on the disk, as a visitor's is, and goes with it. */
+export async function launchOnDisk({ webgpu = true } = {}) {
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-profile-"));
+  const context = await chromium.launchPersistentContext(folder, settings(webgpu));
+  context.on("close", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return context;
 }

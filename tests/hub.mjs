@@ -1,6 +1,7 @@
 // A server that behaves like a model hub: it lists repositories, and serves files under names that redirect to a signed URL of
 // another origin, which answers ranges; and that fails as servers and links do, by a list of faults.
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { createServer } from "node:http";
 
 /** The commit that every revision of a hub's models stands for. */
@@ -19,10 +20,16 @@ const cors = {
  * file's size is said to be.
  *
  * `models` has the names of the files of each repository; `token` is what the repositories ask for. Where `ranges` is false,
- * whole files are sent, and where `length` is false, nothing tells their length. A signed URL serves one request. `log` has each
+ * whole files are sent, and where `length` is false, nothing tells their length. All answers share
+ * a `link` of so many bytes a second. A signed URL serves one request. `log` has each
  * range that was asked for, with the bytes sent; `tokens` has what each origin was shown.
  */
-export async function hub(files, fault = () => undefined, { models = {}, token, ranges = true, length = true } = {}) {
+export async function hub(
+  files,
+  fault = () => undefined,
+  { models = {}, token, ranges = true, length = true, link } = {},
+) {
+  const shared = link && limit(link);
   const signed = new Map();
   const log = [];
   const tokens = { hub: [], storage: [] };
@@ -49,7 +56,8 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
     let part = body.subarray(first, last + 1);
     if (wrong < part.length) (part = Buffer.from(part))[wrong] ^= 1;
     const sent = part.subarray(0, reset ?? stall ?? short ?? part.length);
-    log.push({ name, first, last, sent: sent.length });
+    const entry = { name, first, last, sent: sent.length };
+    log.push(entry);
     response.writeHead(range ? 206 : 200, {
       ...(range && { "content-range": `bytes ${first}-${Math.min(last, body.length - 1)}/${size}` }),
       etag: `"${version}"`,
@@ -58,7 +66,7 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
     response.flushHeaders();
     if (reset !== undefined) response.write(sent, () => response.destroy());
     else if (stall < part.length) response.write(sent);
-    else if (rate !== undefined) slowly(response, sent, rate);
+    else if (shared || rate !== undefined) slowly(response, sent, shared ?? limit(rate), entry);
     else response.end(sent);
   });
   const front = await listen((request, response) => {
@@ -87,11 +95,29 @@ export async function hub(files, fault = () => undefined, { models = {}, token, 
   return { origin: front.origin, log, tokens, close: () => (front.close(), storage.close()) };
 }
 
-async function slowly(response, bytes, rate) {
-  const step = Math.max(1, Math.round(rate / 50));
+/** Waits as long as so many bytes take on a link of this rate, in bytes a second, which all that wait share. */
+function limit(rate) {
+  let free = 0;
+  return async (bytes) => {
+    const now = performance.now();
+    free = Math.max(free, now) + (bytes / rate) * 1000;
+    await new Promise((resolve) => setTimeout(resolve, free - now));
+  };
+}
+
+/** Sends bytes over a link, and notes how many went. */
+async function slowly(response, bytes, link, entry) {
+  const step = 1 << 17;
+  entry.sent = 0;
   for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
-    response.write(bytes.subarray(at, at + step));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const part = bytes.subarray(at, at + step);
+    await link(part.length);
+    if (!response.write(part) && !response.destroyed) {
+      const settled = new AbortController();
+      const either = ["drain", "close"].map((event) => once(response, event, settled).catch(() => {}));
+      await Promise.race(either).finally(() => settled.abort());
+    }
+    entry.sent += part.length;
   }
   response.end();
 }

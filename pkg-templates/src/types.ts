@@ -128,6 +128,8 @@ export interface Stats {
   /** Bytes of cache that the conversation takes. */
   cache_bytes: number;
   context_length: number;
+  /** The most memory that the core has had, of the host's, in bytes. On the CPU that includes the weights. */
+  memory_bytes: number;
   /** The fraction of neurons of each layer that were not zero in the last step. */
   density: number[];
 }

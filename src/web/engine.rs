@@ -226,7 +226,7 @@ impl PlumeEngine {
         serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
     }
 
-    /// { backend, adapter, gpu_unavailable, cache_bytes, context_length, density }.
+    /// { backend, adapter, gpu_unavailable, cache_bytes, context_length, memory_bytes, density }.
     pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
         let density =
             on!(&mut self.session, session => session.engine.density().await).map_err(|error| to_js(&error))?;
@@ -238,6 +238,7 @@ impl PlumeEngine {
             ("gpu_unavailable", self.gpu_unavailable.as_deref().map_or(JsValue::UNDEFINED, JsValue::from)),
             ("cache_bytes", (on!(&self.session, session => session.engine.cache_bytes()) as f64).into()),
             ("context_length", (on!(&self.session, session => session.engine.context_length()) as f64).into()),
+            ("memory_bytes", (core::arch::wasm32::memory_size(0) as f64 * 65536.0).into()),
             ("density", density.into()),
         ])
     }

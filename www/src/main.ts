@@ -73,13 +73,22 @@ function showError(error: unknown): void {
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-function showProgress({ phase, loaded, total }: Progress): void {
+/** Seconds as people say them. */
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function showProgress({ phase, loaded, total, rate, seconds_left }: Progress): void {
   if (total > 0) {
     page.progress.max = total;
     page.progress.value = loaded;
   }
+  const what = phase === "download" ? "Downloading" : "Loading weights";
+  const speed = rate ? `, ${megabytes(rate)}/s` : "";
+  const left = seconds_left !== undefined ? `, ${duration(seconds_left)} left` : "";
   page.progressText.textContent =
-    phase === "ready" ? "Ready" : `Loading weights: ${megabytes(loaded)} of ${megabytes(total)}`;
+    phase === "ready" ? "Ready" : `${what}: ${megabytes(loaded)} of ${megabytes(total)}${speed}${left}`;
 }
 
 /** Tells how far a prompt is read, where that takes long enough to be told. */
