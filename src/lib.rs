@@ -12,6 +12,7 @@
 //! - `web`: the surface that JavaScript sees (wasm only).
 
 pub mod backend;
+pub mod byte_strings;
 pub mod engine;
 pub mod error;
 pub mod format;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Error, Result,
     backend::{Backend, Sampling, Tokens},
-    format::Checkpoint,
+    format::{Checkpoint, Vocabulary},
     model::{Config, Weights, forward},
     tokenizer::{ChatTemplate, DEFAULT_TEMPLATE, DetokenizerStream, Tokenizer},
     weights::{LoadProgress, load_weights},
@@ -180,13 +180,13 @@ impl<B: Backend> Engine<B> {
     /// else what the sources, the tokenizer and the backend give.
     pub async fn load(
         mut backend: B,
-        checkpoint: Checkpoint,
+        mut checkpoint: Checkpoint,
         options: LoadOptions,
         progress: &mut dyn FnMut(LoadProgress),
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self> {
         let config = checkpoint.config.clone();
-        let tokenizer = Tokenizer::new(&checkpoint.vocabulary)?;
+        let tokenizer = Tokenizer::new(&std::mem::replace(&mut checkpoint.vocabulary, Vocabulary::None))?;
         let template = ChatTemplate::new(checkpoint.chat_template.as_deref().unwrap_or(DEFAULT_TEMPLATE))?;
         let most = config.max_position_embeddings;
         let context_length = options.context_length.unwrap_or(most.min(DEFAULT_CONTEXT));

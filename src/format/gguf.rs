@@ -4,7 +4,7 @@ use super::{
     Checkpoint, GgufVocabulary, TensorInfo, TensorName, Vocabulary,
     check::{self, Listed},
 };
-use crate::{Error, Result, model::Config, source::Source, weights::ElementType};
+use crate::{Error, Result, byte_strings::ByteStrings, model::Config, source::Source, weights::ElementType};
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
@@ -82,7 +82,7 @@ enum Value {
     Float(f64),
     Bool,
     String(String),
-    Strings(Vec<String>),
+    Strings(ByteStrings),
     Integers(Vec<i32>),
     /// Read past.
     Skipped,
@@ -301,9 +301,9 @@ impl Header<'_> {
                 return Ok(Value::Integers(integers.collect()));
             }
             // Grown as strings arrive, since the count alone is only a claim.
-            let mut strings = Vec::new();
+            let mut strings = ByteStrings::default();
             for _ in 0..count {
-                strings.push(self.string(key).await?);
+                strings.push(self.string(key).await?.into_bytes());
             }
             return Ok(Value::Strings(strings));
         }
@@ -425,7 +425,7 @@ impl Metadata {
         }
     }
 
-    fn strings(&mut self, key: &str) -> Result<Vec<String>> {
+    fn strings(&mut self, key: &str) -> Result<ByteStrings> {
         match self.entries.remove(key) {
             None => Err(Error::Missing(format!("{}: metadata {key}", self.file))),
             Some(Value::Strings(value)) => Ok(value),

@@ -7,6 +7,7 @@ mod names;
 
 use crate::{
     Result,
+    byte_strings::ByteStrings,
     model::Config,
     source::{Folder, Source},
     weights::ElementType,
@@ -66,12 +67,12 @@ pub enum Vocabulary {
 pub struct GgufVocabulary {
     /// `tokenizer.ggml.pre`, which names the pre-tokenizer ("qwen2").
     pub pre: String,
-    /// Token texts in the byte-level alphabet, by id.
-    pub tokens: Vec<String>,
+    /// Token texts in the byte-level alphabet, by id, in UTF-8.
+    pub tokens: ByteStrings,
     /// ggml's token types by id: 1 normal, 3 control, 4 user defined, 5 unused.
     pub token_types: Vec<i32>,
     /// "left right", best first.
-    pub merges: Vec<String>,
+    pub merges: ByteStrings,
     pub eos_token_id: Option<u32>,
 }
 

@@ -1,5 +1,6 @@
 //! Byte-pair merging: the best-ranked pair of neighbours is merged, leftmost first, until none is left.
 
+use super::read::Pair;
 use crate::{Error, Result};
 use std::{
     cmp::Reverse,
@@ -25,26 +26,27 @@ struct Symbol {
 }
 
 impl BytePair {
-    /// `merges` are pairs of token bytes, best first.
-    pub(super) fn new(ids: &HashMap<Vec<u8>, u32>, merges: &[(Vec<u8>, Vec<u8>)]) -> Result<Self> {
+    /// `merges` are pairs of token bytes, best first; `ids` gives a token's id.
+    pub(super) fn new(ids: impl Fn(&[u8]) -> Option<u32>, merges: impl Iterator<Item = Result<Pair>>) -> Result<Self> {
         let mut bytes = [0; 256];
         for byte in 0..=u8::MAX {
-            bytes[byte as usize] = *ids.get([byte].as_slice()).ok_or_else(|| {
+            bytes[byte as usize] = ids(&[byte]).ok_or_else(|| {
                 Error::Tokenizer(format!("no token for byte {byte:#04x}; a byte-level vocabulary has all 256"))
             })?;
         }
-        let mut table = HashMap::with_capacity(merges.len());
-        for (rank, (left, right)) in merges.iter().enumerate() {
+        let mut table = HashMap::with_capacity(merges.size_hint().0);
+        for (rank, merge) in merges.enumerate() {
+            let (left, right) = merge?;
             let id = |token: &[u8]| {
-                ids.get(token).copied().ok_or_else(|| {
+                ids(token).ok_or_else(|| {
                     Error::Tokenizer(format!(
                         "merge {rank} names {:?}, which is not in the vocabulary",
                         String::from_utf8_lossy(token)
                     ))
                 })
             };
-            let merged = id(&[left.as_slice(), right].concat())?;
-            table.entry((id(left)?, id(right)?)).or_insert((rank as u32, merged));
+            let merged = id(&[left.as_slice(), &right].concat())?;
+            table.entry((id(&left)?, id(&right)?)).or_insert((rank as u32, merged));
         }
         Ok(Self { merges: table, bytes })
     }

@@ -4,18 +4,17 @@ mod byte_level;
 mod byte_pair;
 mod chat_template;
 mod detokenizer;
+mod ids;
 mod pre_tokenize;
 mod read;
 
 pub use chat_template::{ChatTemplate, DEFAULT_TEMPLATE};
 pub use detokenizer::DetokenizerStream;
 
-use crate::{Error, Result, format::Vocabulary};
+use crate::{Error, Result, byte_strings::ByteStrings, format::Vocabulary};
 use byte_pair::BytePair;
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use ids::Ids;
+use std::{borrow::Cow, collections::HashSet};
 use unicode_normalization::UnicodeNormalization;
 
 /// A noncharacter that no text has reason to contain. It stands inside what looks like a special token but is not to be
@@ -25,12 +24,12 @@ const GUARD: char = '\u{FDD0}';
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {
     /// The bytes of each token, by id; empty for ids that no text gives.
-    tokens: Vec<Vec<u8>>,
+    tokens: ByteStrings,
     /// Specials by text, longest first, so that the longest one at a position wins.
     specials: Vec<(String, u32)>,
     /// The specials that no reply shows. Others are text that was added to the vocabulary.
     control: HashSet<u32>,
-    ids: HashMap<Vec<u8>, u32>,
+    ids: Ids,
     merges: BytePair,
     stop_tokens: Vec<u32>,
 }
@@ -53,13 +52,23 @@ impl Tokenizer {
     }
 
     fn from_parts(parts: read::Parts) -> Result<Self> {
-        let ids: HashMap<Vec<u8>, u32> = parts.tokens.iter().map(|(id, bytes)| (bytes.clone(), *id)).collect();
-        let merges = BytePair::new(&ids, &parts.merges)?;
-        let most = parts.tokens.iter().chain(&parts.specials).map(|(id, _)| *id as usize).max().unwrap_or(0);
-        let mut tokens = vec![Vec::new(); most + 1];
-        for (id, bytes) in parts.tokens.iter().chain(&parts.specials) {
-            tokens[*id as usize] = bytes.clone();
+        let mut order: Vec<(u32, &[u8])> = parts.ids.iter().copied().zip(parts.tokens.iter()).collect();
+        // A special takes the place of a token that has its id: the sort is stable, and the last one stays.
+        order.extend(parts.specials.iter().map(|(id, bytes)| (*id, bytes.as_slice())));
+        order.sort_by_key(|(id, _)| *id);
+        let mut tokens = ByteStrings::default();
+        for (at, (id, bytes)) in order.iter().enumerate() {
+            if order.get(at + 1).is_some_and(|(next, _)| next == id) {
+                continue;
+            }
+            while tokens.len() < *id as usize {
+                tokens.push([]);
+            }
+            tokens.push(bytes.iter().copied());
         }
+        drop(order);
+        let ids = Ids::new(&parts.ids, &tokens);
+        let merges = BytePair::new(|token| ids.get(token, &tokens), parts.merges)?;
         let mut specials: Vec<(String, u32)> =
             parts.specials.iter().map(|(id, bytes)| (String::from_utf8_lossy(bytes).into_owned(), *id)).collect();
         specials.retain(|(text, _)| !text.is_empty());
@@ -114,14 +123,14 @@ impl Tokenizer {
 
     /// Bytes of the longest token.
     pub fn longest_token(&self) -> usize {
-        self.tokens.iter().map(Vec::len).max().unwrap_or(0)
+        self.tokens.iter().map(<[u8]>::len).max().unwrap_or(0)
     }
 
     fn encode_text(&self, text: &str, ids: &mut Vec<u32>) {
         let normalised: String = text.chars().filter(|c| *c != GUARD).nfc().collect();
         for piece in pre_tokenize::pre_tokenize(&normalised) {
-            match self.ids.get(piece.as_bytes()) {
-                Some(id) => ids.push(*id),
+            match self.ids.get(piece.as_bytes(), &self.tokens) {
+                Some(id) => ids.push(id),
                 None => self.merges.encode(piece.as_bytes(), ids),
             }
         }
@@ -135,7 +144,7 @@ impl Tokenizer {
 
     /// The bytes of one token; none for an id that no text gives.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
-        self.tokens.get(id as usize).map_or(&[], Vec::as_slice)
+        self.tokens.get(id as usize).unwrap_or_default()
     }
 
     /// The id of a special token, by its text.

@@ -1,18 +1,23 @@
 //! Vocabularies as files have them: `tokenizer.json`, and `tokenizer.ggml.*` of a GGUF.
 
 use super::{byte_level::bytes_of, pre_tokenize::QWEN2_PATTERN};
-use crate::{Error, Result, format::GgufVocabulary};
+use crate::{Error, Result, byte_strings::ByteStrings, format::GgufVocabulary};
 use serde::Deserialize;
 use std::collections::HashMap;
 
+/// The bytes of two neighbours.
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
+
 /// What both kinds of file come to. Ids are below [`MOST_TOKENS`].
-pub(super) struct Parts {
-    pub tokens: Vec<(u32, Vec<u8>)>,
+pub(super) struct Parts<'a> {
+    /// With their ids beside them.
+    pub tokens: ByteStrings,
+    pub ids: Vec<u32>,
     pub specials: Vec<(u32, Vec<u8>)>,
     /// The specials that no reply shows.
     pub control: Vec<u32>,
     /// Pairs of token bytes, best first.
-    pub merges: Vec<(Vec<u8>, Vec<u8>)>,
+    pub merges: Box<dyn Iterator<Item = Result<Pair>> + 'a>,
     pub eos: Option<u32>,
 }
 
@@ -51,7 +56,7 @@ enum Merge {
     Pair(String, String),
 }
 
-pub(super) fn tokenizer_json(bytes: &[u8]) -> Result<Parts> {
+pub(super) fn tokenizer_json(bytes: &[u8]) -> Result<Parts<'static>> {
     let json: TokenizerJson =
         serde_json::from_slice(bytes).map_err(|error| Error::Tokenizer(format!("tokenizer.json: {error}")))?;
     expect("model.type", &json.model.kind, &["BPE", ""])?;
@@ -59,41 +64,50 @@ pub(super) fn tokenizer_json(bytes: &[u8]) -> Result<Parts> {
     expect("normalizer", normalizer, &["NFC"])?;
     let pattern = json.pre_tokenizer.as_ref().and_then(|p| p["pretokenizers"][0]["pattern"]["Regex"].as_str());
     expect("pre_tokenizer's pattern", pattern.unwrap_or("none"), &[QWEN2_PATTERN])?;
-    let mut tokens = Vec::with_capacity(json.model.vocab.len());
-    for (text, id) in &json.model.vocab {
-        tokens.push((checked(*id)?, spelled(text)?));
+    let (mut tokens, mut ids) = (ByteStrings::default(), Vec::with_capacity(json.model.vocab.len()));
+    for (text, id) in json.model.vocab {
+        tokens.push(spelled(&text)?);
+        ids.push(checked(id)?);
     }
     let (mut specials, mut control) = (Vec::new(), Vec::new());
     for AddedToken { id, content, special } in json.added_tokens {
         specials.push((checked(id)?, content.into_bytes()));
         control.extend(special.then_some(id));
     }
-    let merges = json.model.merges.iter().map(|merge| match merge {
-        Merge::Joined(text) => pair(text),
-        Merge::Pair(left, right) => Ok((spelled(left)?, spelled(right)?)),
+    let merges = json.model.merges.into_iter().map(|merge| match merge {
+        Merge::Joined(text) => pair(&text),
+        Merge::Pair(left, right) => Ok((spelled(&left)?, spelled(&right)?)),
     });
-    Ok(Parts { tokens, specials, control, merges: merges.collect::<Result<_>>()?, eos: None })
+    Ok(Parts { tokens, ids, specials, control, merges: Box::new(merges), eos: None })
 }
 
-pub(super) fn gguf(vocabulary: &GgufVocabulary) -> Result<Parts> {
+pub(super) fn gguf(vocabulary: &GgufVocabulary) -> Result<Parts<'_>> {
     const CONTROL: i32 = 3;
     const USER_DEFINED: i32 = 4;
     const UNUSED: i32 = 5;
     expect("tokenizer.ggml.pre", &vocabulary.pre, &["qwen2"])?;
-    let (mut tokens, mut specials, mut control) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tokens, mut ids) = (ByteStrings::default(), Vec::new());
+    let (mut specials, mut control) = (Vec::new(), Vec::new());
     for (id, text) in vocabulary.tokens.iter().enumerate() {
         let id = checked(u32::try_from(id).unwrap_or(u32::MAX))?;
         match vocabulary.token_types.get(id as usize) {
             Some(&kind @ (CONTROL | USER_DEFINED)) => {
-                specials.push((id, text.clone().into_bytes()));
+                specials.push((id, text.to_vec()));
                 control.extend((kind == CONTROL).then_some(id));
             }
             Some(&UNUSED) => {}
-            _ => tokens.push((id, spelled(text)?)),
+            _ => {
+                tokens.push(spelled(utf8(text)?)?);
+                ids.push(id);
+            }
         }
     }
-    let merges = vocabulary.merges.iter().map(|text| pair(text)).collect::<Result<_>>()?;
-    Ok(Parts { tokens, specials, control, merges, eos: vocabulary.eos_token_id })
+    let merges = vocabulary.merges.iter().map(|text| pair(utf8(text)?));
+    Ok(Parts { tokens, ids, specials, control, merges: Box::new(merges), eos: vocabulary.eos_token_id })
+}
+
+fn utf8(text: &[u8]) -> Result<&str> {
+    std::str::from_utf8(text).map_err(|_| Error::Tokenizer(format!("{text:?} is not UTF-8")))
 }
 
 fn expect(what: &str, found: &str, expected: &[&str]) -> Result<()> {
@@ -114,7 +128,7 @@ fn spelled(text: &str) -> Result<Vec<u8>> {
     bytes_of(text).ok_or_else(|| Error::Tokenizer(format!("token {text:?} is not in the byte-level alphabet")))
 }
 
-fn pair(text: &str) -> Result<(Vec<u8>, Vec<u8>)> {
+fn pair(text: &str) -> Result<Pair> {
     let (left, right) =
         text.split_once(' ').ok_or_else(|| Error::Tokenizer(format!("merge {text:?} is not two tokens")))?;
     Ok((spelled(left)?, spelled(right)?))

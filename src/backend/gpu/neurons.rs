@@ -105,28 +105,27 @@ impl NeuronPlanes {
             Variant::NeuronsQ8_0 => {
                 for (index, block) in encoded.chunks_exact(34).enumerate() {
                     scales[(index * stride + row) / 2] |= u32::from(half_bits(block, 0)) << (16 * (row % 2));
-                    for (i, quant) in block[2..].iter().enumerate() {
-                        weights[((index * 32 + i) * stride + row) / 4] |= u32::from(*quant) << (8 * (row % 4));
+                    let neurons = weights[index * 32 * stride / 4..].chunks_exact_mut(stride / 4);
+                    for (neuron, quant) in neurons.zip(&block[2..]) {
+                        neuron[row / 4] |= u32::from(*quant) << (8 * (row % 4));
                     }
                 }
             }
             Variant::NeuronsQ4_0 => {
                 for (index, block) in encoded.chunks_exact(18).enumerate() {
                     scales[(index * stride + row) / 2] |= u32::from(half_bits(block, 0)) << (16 * (row % 2));
-                    for i in 0..32 {
-                        // Low halves are the first sixteen.
-                        let quant = u32::from(block[2 + i % 16] >> (4 * (i / 16)) & 15);
-                        weights[((index * 32 + i) * stride + row) / 8] |= quant << (4 * (row % 8));
-                    }
+                    // Low halves are the first sixteen.
+                    put_halves(&mut weights[index * 32 * stride / 8..][..32 * stride / 8], &block[2..], stride, row);
                 }
             }
             Variant::NeuronsQ4K => {
                 for (index, block) in encoded.chunks_exact(144).enumerate() {
                     scales[(index * stride + row) * 4..][..4].copy_from_slice(&q4_k_scales(block));
-                    for i in 0..256 {
-                        // Each 32 bytes hold 64 values, the low halves first.
-                        let quant = u32::from(block[16 + i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15);
-                        weights[((index * 256 + i) * stride + row) / 8] |= quant << (4 * (row % 8));
+                    let neurons = &mut weights[index * 256 * stride / 8..][..256 * stride / 8];
+                    // Each 32 bytes hold 64 values, the low halves first.
+                    for (neurons, quants) in neurons.chunks_exact_mut(64 * stride / 8).zip(block[16..].chunks_exact(32))
+                    {
+                        put_halves(neurons, quants, stride, row);
                     }
                 }
             }
@@ -155,6 +154,16 @@ impl NeuronPlanes {
             }
         }
         Ok(())
+    }
+}
+
+/// Puts quants of four bits, hidden value `row`, into twice as many neurons: the low halves into the first of them.
+fn put_halves(neurons: &mut [u32], quants: &[u8], stride: usize, row: usize) {
+    let (words, word, shift) = (stride / 8, row / 8, 4 * (row % 8));
+    let (low, high) = neurons.split_at_mut(quants.len() * words);
+    for ((quant, low), high) in quants.iter().zip(low.chunks_exact_mut(words)).zip(high.chunks_exact_mut(words)) {
+        low[word] |= u32::from(quant & 15) << shift;
+        high[word] |= u32::from(quant >> 4) << shift;
     }
 }
 
