@@ -93,12 +93,13 @@ export async function run({ runs = "3", device = "gpu", link = "400e6", plume = 
       const url = `${server.origin}/${name}`;
       const { page, peak, close } = await open(site);
       const first = await page();
-      const download_ms = await first.evaluate(download, url);
-      const before = await peak();
       const { ms, memory_bytes } = await first.evaluate(load, { engine, url, device });
-      const result = { download_ms, load_ms: ms, renderer_mib: ((await peak()) - before) / MIB };
+      const result = { load_ms: ms, renderer_mib: (await peak()) / MIB };
       if (memory_bytes) result.wasm_mib = memory_bytes / MIB;
       await first.close();
+      const plain = await page();
+      result.download_ms = await plain.evaluate(download, url);
+      await plain.close();
       const second = await page();
       result.reload_ms = (await second.evaluate(load, { engine, url, device })).ms;
       await second.close();

@@ -6,6 +6,7 @@ import { loadInWorker } from "./worker-runtime.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
 export type { CachedFile, ModelCache } from "./cache.js";
+export { LoadControl } from "./load-control.js";
 export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 

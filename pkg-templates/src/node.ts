@@ -13,6 +13,7 @@ import type { LoadOptions, ModelSource } from "./types.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
 export type { CachedFile, ModelCache } from "./cache.js";
+export { LoadControl } from "./load-control.js";
 export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 

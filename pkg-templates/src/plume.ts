@@ -1,4 +1,5 @@
 import { PlumeError } from "./errors.js";
+import { LoadControl } from "./load-control.js";
 import type { CoreRequest, CoreUsage, Runtime } from "./runtime.js";
 import { Turns } from "./turns.js";
 import type {
@@ -267,11 +268,13 @@ function checkHub({ hub, token }: LoadOptions): void {
     throw invalid("token is not a string that a header can have"); // What it is stays out of messages.
 }
 
-function checkSource({ sha256, cache }: LoadOptions): void {
+function checkSource({ sha256, cache, control }: LoadOptions): void {
   if (sha256 !== undefined && (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)))
     throw invalid(`sha256 is ${show(sha256)}; expected 64 hexadecimal digits`);
   if (cache !== undefined && typeof cache !== "boolean" && typeof cache !== "string")
     throw invalid(`cache is ${show(cache)}; expected true, false or, in Node, a folder`);
+  if (control !== undefined && !(control instanceof LoadControl))
+    throw invalid(`control is ${show(control)}; expected a LoadControl`);
 }
 
 /** A value in a message; no value's own code is run. */

@@ -77,6 +77,7 @@ export async function loadHere(
     hub = "https://huggingface.co",
     token,
     sha256,
+    control,
     ...others
   }: LoadOptions,
 ): Promise<Runtime> {
@@ -106,6 +107,7 @@ export async function loadHere(
         report,
         signal ?? null,
         core.store ?? null,
+        () => control?.waiting(signal),
       );
     const engine = await (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load());
     return new LocalRuntime(engine, core.onCrash, {

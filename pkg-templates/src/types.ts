@@ -1,3 +1,5 @@
+import type { LoadControl } from "./load-control.js";
+
 /** One message of a conversation. */
 export interface ChatMessage {
   role: "system" | "user" | "assistant";
@@ -114,6 +116,8 @@ export interface LoadOptions {
    * the folder. See `Plume.cache`.
    */
   cache?: boolean | string;
+  /** Pauses the downloads. */
+  control?: LoadControl;
 }
 
 /** What only this runtime knows. */

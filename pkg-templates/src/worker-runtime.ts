@@ -46,6 +46,9 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   });
 
   const abort = () => void ask({ call: "abort" });
+  const { control } = options;
+  const pause = () => void ask({ call: "pause", paused: control!.paused }).catch(() => {}); // A worker that has ended waits for nothing.
+  const unlisten = control?.listen(pause);
   options.signal?.addEventListener("abort", abort, { once: true });
   try {
     const { device, context_length, patience, hub, token, sha256, cache } = options;
@@ -57,6 +60,7 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", abort);
+    unlisten?.();
   }
   return {
     begin: (request) => ask({ call: "begin", request }) as Promise<Begun>,

@@ -1,6 +1,7 @@
 // The worker's side: one model, one request at a time, told by messages from worker-runtime.ts.
 import * as bindings from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
+import { LoadControl } from "./load-control.js";
 import { Store } from "./store.js";
 import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
@@ -17,9 +18,11 @@ export type Call =
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }
   | { call: "stats" }
+  | { call: "pause"; paused: boolean }
   | { call: "abort" };
 
 const abort = new AbortController();
+const control = new LoadControl();
 let runtime: Runtime | undefined;
 
 async function answer(call: Call): Promise<unknown> {
@@ -29,7 +32,7 @@ async function answer(call: Call): Promise<unknown> {
       const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
       const medium = call.options.cache === false ? undefined : await browserMedium();
       const store = medium && new Store(medium, abort.signal);
-      const options = { ...call.options, signal: abort.signal, onProgress };
+      const options = { ...call.options, signal: abort.signal, control, onProgress };
       runtime = await loadHere({ bindings, wasm, store }, call.model, options);
       return undefined;
     }
@@ -41,6 +44,8 @@ async function answer(call: Call): Promise<unknown> {
       return runtime?.end(call.reply);
     case "stats":
       return runtime?.stats();
+    case "pause":
+      return call.paused ? control.pause() : control.resume();
     case "abort":
       return abort.abort();
   }

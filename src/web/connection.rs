@@ -7,7 +7,7 @@ use super::{
     timer::{global, pause, within},
 };
 use crate::{Error, Result};
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::{
     cell::{Cell, RefCell},
     ops::Range,
@@ -37,6 +37,8 @@ pub(super) struct Connection {
     pub sha256: Option<String>,
     /// Where files are kept.
     pub store: Option<Store>,
+    /// Gives what to wait for before anything more is downloaded, if there is something.
+    pub paused: Function,
     /// The files of the load, as they were opened.
     pub opened: Rc<RefCell<Vec<Rc<RemoteFile>>>>,
     /// Bytes of files that have come.
@@ -59,6 +61,18 @@ impl From<Error> for Failure {
 impl Connection {
     fn aborted(&self) -> bool {
         self.signal.as_ref().is_some_and(AbortSignal::aborted)
+    }
+
+    /// Waits while the caller has paused. Tells whether it had to.
+    pub async fn resumed(&self) -> bool {
+        let mut waited = false;
+        while let Some(promise) =
+            self.paused.call0(&JsValue::UNDEFINED).ok().and_then(|it| it.dyn_into::<Promise>().ok())
+        {
+            waited = true;
+            let _ = JsFuture::from(promise).await;
+        }
+        waited
     }
 
     /// What a promise settles to; a stall is a failure.

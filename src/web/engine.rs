@@ -93,6 +93,7 @@ struct Choices {
 
 /// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`. `on_progress(loaded, total,
 /// fetched)` counts bytes of the files that have the weights: those that were read, and those that came from a server.
+/// `paused()` gives a promise to wait for while nothing is to be downloaded, else undefined.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
@@ -100,10 +101,11 @@ pub async fn load_engine(
     on_progress: Function,
     signal: Option<AbortSignal>,
     store: Option<Store>,
+    paused: Function,
 ) -> std::result::Result<PlumeEngine, JsValue> {
     let choices = serde_wasm_bindgen::from_value(choices)
         .map_err(|error| to_js(&Error::InvalidRequest(format!("options: {error}"))))?;
-    load(model, choices, &on_progress, signal, store).await.map_err(|error| to_js(&error))
+    load(model, choices, &on_progress, signal, store, paused).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
@@ -112,6 +114,7 @@ async fn load(
     on_progress: &Function,
     signal: Option<AbortSignal>,
     store: Option<Store>,
+    paused: Function,
 ) -> Result<PlumeEngine> {
     let Choices { device, subgroups, kernels, context_length, patience, hub, token, sha256 } = choices;
     if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
@@ -121,7 +124,7 @@ async fn load(
     let (patience, fetched) = (patience * 1000.0, Rc::default());
     let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
     let opened = Rc::default();
-    let connection = Connection { signal, patience, hub, token, sha256, store, opened, fetched };
+    let connection = Connection { signal, patience, hub, token, sha256, store, paused, opened, fetched };
     let device = Device { name: device, subgroups, kernels };
     let loaded = load_from(model, &connection, device, context_length, on_progress).await;
     // Taken in any case: files have the connection, which has the files.

@@ -285,6 +285,9 @@ impl State {
         begun: Option<Response>,
         patience: &mut Patience<'_>,
     ) -> std::result::Result<(), Failure> {
+        if self.connection.resumed().await {
+            patience.renew();
+        }
         let Range { start, end } = self.bytes(&(left.next..left.end));
         let start = start + left.started.as_ref().map_or(0, |started| u64::from(started.filled));
         let (response, mut skip) = match begun {
@@ -296,6 +299,9 @@ impl State {
         let url = &self.identity.url;
         let mut body = Body::new(&response, url, &self.connection)?;
         while left.next < left.end {
+            if self.connection.resumed().await {
+                patience.renew();
+            }
             let Some(mut chunk) = body.next().await? else {
                 let text = format!("{url}: bytes {start}..{end} were asked for, the server gave fewer");
                 return Err(Failure::Passing(Error::Truncated(text), None));
