@@ -49,15 +49,16 @@ async function read(url) {
   return performance.now() - started;
 }
 
-/** In the page: milliseconds from the click to the first token. */
+/** In the page: milliseconds from the click until the model is loaded, and to the first token. */
 async function firstToken({ url, device }) {
   const started = performance.now();
   const { Plume } = await import("/plume-lm/dist/index.js");
   const lm = await Plume.load(url, { device, context_length: 512, cache: false });
+  const loaded = performance.now() - started;
   const messages = [{ role: "user", content: "ab" }];
   for await (const part of await lm.chat.completions.create({ messages, stream: true, max_tokens: 1 }))
     if (part.usage?.completion_tokens > 0) break;
-  return performance.now() - started;
+  return { loaded, first: performance.now() - started };
 }
 
 /** A browser with a fresh profile, and its renderer's peak of memory in bytes. */
@@ -116,7 +117,7 @@ export async function run({ runs = "3", device = "gpu", link = "400e6", plume = 
     load_over_download: of("plume", (r) => r.load_ms / r.download_ms),
     reload_over_read: of("plume", (r) => r.reload_ms / r.read_ms),
     refetched_fraction: await cut(site, file, device),
-    first_token_after_bytes_s: await slow(site, file, device, Number(link) / 8),
+    ...(await slow(site, file, device, Number(link) / 8)),
   };
   const peer = plume
     ? undefined
@@ -146,12 +147,13 @@ async function cut(site, file, device) {
   return (sent() - file.length) / file.length;
 }
 
-/** Seconds from the click to the first token, over those that the bytes alone take on this link of so many bytes a second. */
+/** A load and its first token on a link of so many bytes a second, against what the bytes alone take on it. */
 async function slow(site, file, device, link) {
   const server = await hub({ [name]: file }, undefined, { link });
   const { page, close } = await open(site);
-  const ms = await (await page()).evaluate(firstToken, { url: `${server.origin}/${name}`, device });
+  const { loaded, first } = await (await page()).evaluate(firstToken, { url: `${server.origin}/${name}`, device });
   await close();
   server.close();
-  return ms / 1000 - file.length / link;
+  const bytes = file.length / link;
+  return { load_over_link: loaded / 1000 / bytes, first_token_after_bytes_s: first / 1000 - bytes };
 }

@@ -71,7 +71,7 @@ export class CacheManager implements CacheCalls {
       if (head?.size === undefined || (url !== undefined && head.url !== url)) continue;
       const { size, sha256 } = head;
       const count = Math.ceil(size / BLOCK);
-      const digests = await shelf!.readDigests(count);
+      const digests = await shelf!.readDigests(count).catch(() => new Uint8Array());
       let stored = 0;
       for (let block = 0; block < count; block++)
         if (isThere(digests, block)) stored += Math.min(BLOCK, size - block * BLOCK);

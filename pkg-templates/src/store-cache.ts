@@ -26,12 +26,11 @@ class CacheMedium implements Medium {
   }
 
   async names(): Promise<string[]> {
-    const heads = (await this.cache.keys()).map(({ url }) => /^.*\/([^/]+)\/head$/.exec(url)?.[1]);
-    return heads.filter((name) => name !== undefined);
+    return [...new Set((await this.cache.keys()).map(({ url }) => url.slice(ROOT.length).split("/")[0]!))];
   }
 
   async remove(name: string): Promise<void> {
-    await (await this.open(name)).clear();
+    await new CacheShelf(this.cache, `${ROOT}${name}/`, () => {}).clear();
   }
 
   async room(): Promise<{ quota: number; free: number } | undefined> {
@@ -91,7 +90,8 @@ class CacheShelf implements Shelf {
     await Promise.all(keys.map((key) => this.cache.delete(key)));
   }
 
-  close(): void {
-    this.release();
+  close(unused = false): void {
+    if (unused) void this.clear().finally(this.release);
+    else this.release();
   }
 }

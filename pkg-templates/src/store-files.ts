@@ -36,7 +36,10 @@ class Files implements Medium {
       const flags = constants.O_RDWR | constants.O_CREAT;
       for (const part of ["data", "digests"]) handles.push(await open(this.at(`${name}.${part}`), flags));
       const [data, digests] = handles as [FileHandle, FileHandle];
-      return new FilesShelf(this.at(name), data, digests, release);
+      return new FilesShelf(this.at(name), data, digests, (unused) => {
+        if (unused) void this.remove(name).finally(release);
+        else release();
+      });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
       release();
@@ -52,8 +55,8 @@ class Files implements Medium {
   }
 
   async names(): Promise<string[]> {
-    const names = await readdir(this.folder);
-    return names.filter((file) => file.endsWith(".head")).map((file) => file.slice(0, -".head".length));
+    const files = (await readdir(this.folder)).filter((file) => /^[0-9a-f]{32}\./.test(file));
+    return [...new Set(files.map((file) => file.slice(0, 32)))];
   }
 
   async remove(name: string): Promise<void> {
@@ -77,7 +80,7 @@ class FilesShelf implements Shelf {
     private readonly base: string,
     private readonly data: FileHandle,
     private readonly digests: FileHandle,
-    private readonly release: () => void,
+    private readonly closed: (unused: boolean) => void,
   ) {}
 
   readHead(): Promise<Head | undefined> {
@@ -86,8 +89,9 @@ class FilesShelf implements Shelf {
 
   async writeHead(head: Head): Promise<void> {
     // Another process may read it meanwhile.
-    await writeFile(`${this.base}.new`, JSON.stringify(head));
-    await rename(`${this.base}.new`, `${this.base}.head`);
+    const fresh = `${this.base}.${crypto.randomUUID()}`;
+    await writeFile(fresh, JSON.stringify(head));
+    await rename(fresh, `${this.base}.head`);
   }
 
   async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -115,7 +119,7 @@ class FilesShelf implements Shelf {
     await this.data.truncate();
   }
 
-  close(): void {
-    void Promise.allSettled([this.data.close(), this.digests.close()]).then(this.release);
+  close(unused = false): void {
+    void Promise.allSettled([this.data.close(), this.digests.close()]).then(() => this.closed(unused));
   }
 }

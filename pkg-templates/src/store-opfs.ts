@@ -47,7 +47,10 @@ class Opfs implements Medium {
     const [data, digests, head] = handles as [Handle, Handle, Handle];
     const blob = async (size: number) =>
       (await (await this.folder.getFileHandle(`${name}.data`)).getFile()).slice(0, size);
-    return new OpfsShelf(data, digests, head, blob, release);
+    return new OpfsShelf(data, digests, head, blob, (unused) => {
+      if (unused) void this.remove(name).finally(release);
+      else release();
+    });
   }
 
   async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
@@ -64,13 +67,12 @@ class Opfs implements Medium {
   }
 
   async names(): Promise<string[]> {
-    const names = [];
-    for await (const file of this.folder.keys()) if (file.endsWith(".head")) names.push(file.slice(0, -".head".length));
-    return names;
+    const names = new Set<string>();
+    for await (const file of this.folder.keys()) names.add(file.slice(0, file.lastIndexOf(".")));
+    return [...names];
   }
 
   async remove(name: string): Promise<void> {
-    // The head goes last, so that what is left of a removal that was interrupted can be removed.
     for (const part of PARTS) await this.folder.removeEntry(`${name}.${part}`).catch(() => {});
   }
 
@@ -86,7 +88,7 @@ class OpfsShelf implements Shelf {
     private readonly digests: Handle,
     private readonly head: Handle,
     readonly blob: (size: number) => Promise<Blob>,
-    private readonly release: () => void,
+    private readonly closed: (unused: boolean) => void,
   ) {}
 
   async readHead(): Promise<Head | undefined> {
@@ -95,6 +97,9 @@ class OpfsShelf implements Shelf {
 
   async writeHead(head: Head): Promise<void> {
     const bytes = new TextEncoder().encode(JSON.stringify(head));
+    // A head must not outlive what it speaks of.
+    this.data.flush();
+    this.digests.flush();
     write(this.head, bytes, 0);
     this.head.truncate(bytes.length);
     this.head.flush();
@@ -118,9 +123,9 @@ class OpfsShelf implements Shelf {
     for (const handle of [this.head, this.digests, this.data]) handle.truncate(0);
   }
 
-  close(): void {
+  close(unused = false): void {
     for (const handle of [this.data, this.digests, this.head]) handle.close();
-    this.release();
+    this.closed(unused);
   }
 }
 

@@ -32,7 +32,8 @@ export interface Shelf {
   /** The first so many bytes. */
   blob(size: number): Promise<Blob>;
   clear(): Promise<void>;
-  close(): void;
+  /** `unused` leaves nothing behind. */
+  close(unused?: boolean): void;
 }
 
 /** Where files are kept. */
@@ -41,6 +42,7 @@ export interface Medium {
   open(name: string, signal?: AbortSignal): Promise<Shelf>;
   /** A file's head and its digests, without waiting. */
   peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined>;
+  /** Those of all files, and of what is left of files whose removal was interrupted. */
   names(): Promise<string[]>;
   /** Removes a file, which is not open. */
   remove(name: string): Promise<void>;
@@ -108,20 +110,26 @@ export class Store {
   }
 }
 
-/** A file that is open in the store. */
+/** What tells the blocks of one version from those of another. */
+const saltOf = ({ version, size }: Head) => digestOf(new TextEncoder().encode(`${version}\n${size}`));
+
+/** A file that is open in the store. A block's digest is that of its bytes, xor the salt of the file's version. */
 export class StoredFile {
+  private closed = false;
+
   private constructor(
     private readonly shelf: Shelf,
     private readonly medium: Medium,
     private head: Head,
     private digests: Uint8Array<ArrayBuffer>,
+    private salt: Uint8Array,
   ) {}
 
   static async open(shelf: Shelf, medium: Medium, key: string, url: string): Promise<StoredFile> {
     const head = await shelf.readHead();
     const known = head?.key === key && head.version !== undefined && head.size !== undefined;
     const digests = known ? await shelf.readDigests(Math.ceil(head.size! / BLOCK)) : new Uint8Array();
-    return new StoredFile(shelf, medium, known ? head : { key, url }, digests);
+    return new StoredFile(shelf, medium, known ? head : { key, url }, digests, await saltOf(head ?? { key, url }));
   }
 
   get version(): string | undefined {
@@ -152,9 +160,11 @@ export class StoredFile {
         ),
         { name: "QuotaExceededError" },
       );
+    const digests = new Uint8Array(Math.ceil(size / BLOCK) * DIGEST);
     this.head = { ...this.head, version, size };
+    this.salt = await saltOf(this.head);
     await this.guarded(() => this.shelf.writeHead(this.head));
-    this.digests = new Uint8Array(Math.ceil(size / BLOCK) * DIGEST);
+    this.digests = digests;
   }
 
   /** A block, or undefined where it is not what was written; then it is not there any more. */
@@ -162,17 +172,22 @@ export class StoredFile {
     const digest = this.digests.subarray(block * DIGEST, (block + 1) * DIGEST);
     try {
       const bytes = await this.shelf.readBlock(block, Math.min(BLOCK, this.head.size! - block * BLOCK));
-      const found = await digestOf(bytes);
+      const found = await this.digest(bytes);
       if (found.every((byte, index) => byte === digest[index])) return bytes;
     } catch {
       // What cannot be read is not there.
     }
     digest.fill(0);
+    await this.shelf.writeBlock(block, new Uint8Array(), new Uint8Array(DIGEST)).catch(() => {}); // A disk that fails at all.
+    if (this.head.sha256 !== undefined) {
+      delete this.head.sha256;
+      await this.shelf.writeHead(this.head).catch(() => {});
+    }
     return undefined;
   }
 
   async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const digest = await digestOf(bytes);
+    const digest = await this.digest(bytes);
     await this.guarded(() => this.shelf.writeBlock(block, bytes, digest));
     this.digests.set(digest, block * DIGEST);
   }
@@ -195,19 +210,19 @@ export class StoredFile {
     let bad = 0;
     for (let block = 0; block * BLOCK < this.head.size!; block++) {
       if (!this.has(block) || (await this.read(block))) continue;
-      const length = Math.min(BLOCK, this.head.size! - block * BLOCK);
-      bad += length;
-      await this.shelf.writeBlock(block, new Uint8Array(), new Uint8Array(DIGEST));
-    }
-    if (bad > 0 && this.head.sha256 !== undefined) {
-      delete this.head.sha256;
-      await this.shelf.writeHead(this.head);
+      bad += Math.min(BLOCK, this.head.size! - block * BLOCK);
     }
     return bad;
   }
 
   close(): void {
-    this.shelf.close();
+    if (this.closed) return;
+    this.closed = true;
+    this.shelf.close(this.head.version === undefined);
+  }
+
+  private async digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    return (await digestOf(bytes)).map((byte, index) => byte ^ this.salt[index]!);
   }
 
   /** A full disk says what to do. */
@@ -243,7 +258,8 @@ export async function lock(name: string, signal?: AbortSignal): Promise<() => vo
   const all = before.then(() => done);
   held.set(name, all);
   void all.then(() => held.get(name) === all && held.delete(name));
-  await before;
+  const aborted = new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
+  await Promise.race([before, aborted]);
   if (!signal?.aborted) return release;
   release();
   throw Object.assign(new Error("aborted by the caller"), { name: "AbortError" });

@@ -196,7 +196,10 @@ impl<B: Backend> Engine<B> {
             )));
         }
         let mut cache = backend.create_cache(&config, context_length)?;
-        checkpoint.sources.iter().for_each(|source| source.prefetch());
+        // The others follow when they are read: what waits of them would fill memory.
+        if let Some(first) = checkpoint.sources.first() {
+            first.prefetch();
+        }
         rehearse(&mut backend, &checkpoint, &mut cache, context_length).await?;
         let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
         // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.

@@ -62,8 +62,8 @@ impl HubName {
         Ok(Self { repository, revision, file: file.map(str::to_owned) })
     }
 
-    /// The name that the URL of a page or file on the hub stands for: `HUB/owner/model`, alone or with `/tree/REVISION`,
-    /// `/blob/REVISION/FILE` or `/resolve/REVISION/FILE`. `None` for any other URL.
+    /// The name that the URL of a page or GGUF on the hub stands for: `HUB/owner/model`, alone or with `/tree/REVISION`,
+    /// `/blob/REVISION/FILE` or `/resolve/REVISION/FILE`. `None` for any other URL, which means what it says.
     pub fn from_url(url: &str, hub: &str) -> Option<Self> {
         let path = url.strip_prefix(hub)?.strip_prefix('/')?;
         let path = path.split(['?', '#']).next()?.trim_end_matches('/');
@@ -76,10 +76,9 @@ impl HubName {
         let rest = segments.collect::<Option<Vec<_>>>()?;
         let (revision, file) = match (kind, rest.split_first()) {
             (None, _) => ("main".to_owned(), None),
-            (Some(Some(kind)), Some((revision, file))) if ["tree", "blob", "resolve"].contains(&kind.as_str()) => {
-                // Anything but a GGUF is looked for beside it.
-                let file = Some(file.join("/")).filter(|file| is_gguf(file));
-                (revision.clone(), file)
+            (Some(Some(kind)), Some((revision, []))) if kind == "tree" => (revision.clone(), None),
+            (Some(Some(kind)), Some((revision, file))) if kind == "blob" || kind == "resolve" => {
+                (revision.clone(), Some(Some(file.join("/")).filter(|file| is_gguf(file))?))
             }
             _ => return None,
         };
@@ -249,12 +248,20 @@ mod tests {
             ("a/b/tree/v1", "a/b@v1"),
             ("a/b/blob/main/x.gguf", "a/b:x.gguf"),
             ("a/b/resolve/refs%2Fpr%2F1/sub/x%20y.gguf?download=true", "a/b@refs/pr/1:sub/x y.gguf"),
-            ("a/b/resolve/main/", "a/b"),
-            ("a/b/resolve/main/config.json", "a/b"),
         ] {
             assert_eq!(name(path), Some(HubName::parse(expected).unwrap()), "{path}");
         }
-        for other in ["a", "a/b/c", "a/b/raw/main/x.gguf", "a/b/resolve/%", "a/..", ""] {
+        for other in [
+            "a/b/resolve/main/",
+            "a/b/resolve/main/config.json",
+            "a/b/tree/main/c",
+            "a",
+            "a/b/c",
+            "a/b/raw/main/x.gguf",
+            "a/b/resolve/%",
+            "a/..",
+            "",
+        ] {
             assert_eq!(name(other), None, "{other}");
         }
         assert_eq!(HubName::from_url("https://hub.example.org/a/b", HUB), None);

@@ -7,15 +7,18 @@ use super::{
     timer::{global, pause, within},
 };
 use crate::{Error, Result};
-use js_sys::{Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     ops::Range,
     rc::Rc,
 };
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
+use web_sys::{
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response,
+};
 
 /// Milliseconds before a request is made again, doubled each time that nothing has come in between.
 const FIRST_PAUSE: f64 = 250.0;
@@ -39,6 +42,8 @@ pub(super) struct Connection {
     pub store: Option<Store>,
     /// Gives what to wait for before anything more is downloaded, if there is something.
     pub paused: Function,
+    /// What the load holds of the store.
+    pub held: Rc<RefCell<HashSet<String>>>,
     /// The files of the load, as they were opened.
     pub opened: Rc<RefCell<Vec<Rc<RemoteFile>>>>,
     /// Bytes of files that have come.
@@ -98,7 +103,10 @@ impl Connection {
         }
         let failed = |thrown: JsValue| Failure::Lasting(Error::Io(format!("{url}: {}", with_cause(&thrown))));
         let init = RequestInit::new();
-        init.set_signal(self.signal.as_ref());
+        // A request that is given up must not keep a connection that others wait for.
+        let own = AbortController::new().map_err(failed)?;
+        let signals = [Some(own.signal()), self.signal.clone()].into_iter().flatten().collect::<Array>();
+        init.set_signal(Some(&AbortSignal::any(&signals)));
         if self.store.is_some() {
             // What is kept once need not be kept twice.
             init.set_cache(RequestCache::NoStore);
@@ -116,7 +124,8 @@ impl Connection {
         let function = global("fetch").ok_or_else(|| Error::Io("this environment has no fetch".to_owned()))?;
         let promise: Promise =
             function.call2(&JsValue::UNDEFINED, &url.into(), &init).map_err(failed)?.unchecked_into();
-        let response: Response = self.settled(&promise, url, "").await?.unchecked_into();
+        let settled = self.settled(&promise, url, "").await;
+        let response: Response = settled.inspect_err(|_| own.abort())?.unchecked_into();
         match response.status() {
             status @ (408 | 425 | 429 | 500 | 502..=504) => {
                 let error = Error::Http(format!("{url}: the server answered {status} {}", response.status_text()));

@@ -124,7 +124,8 @@ async fn load(
     let (patience, fetched) = (patience * 1000.0, Rc::default());
     let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
     let opened = Rc::default();
-    let connection = Connection { signal, patience, hub, token, sha256, store, paused, opened, fetched };
+    let connection =
+        Connection { signal, patience, hub, token, sha256, store, paused, held: Rc::default(), opened, fetched };
     let device = Device { name: device, subgroups, kernels };
     let loaded = load_from(model, &connection, device, context_length, on_progress).await;
     // Taken in any case: files have the connection, which has the files.

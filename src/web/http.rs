@@ -15,6 +15,8 @@ use web_sys::Response;
 
 /// The largest file that is taken from a server that tells neither ranges nor a length: it is held in memory.
 const LARGEST_UNMEASURED: u64 = 1 << 30;
+/// The largest file, in blocks: a tebibyte.
+const MOST_BLOCKS: u64 = 1 << 20;
 /// The most bytes of a hub's listing.
 const LARGEST_LISTING: usize = 16 << 20;
 
@@ -92,7 +94,9 @@ pub(super) async fn open(wanted: &Wanted, connection: &Connection) -> Result<Opt
         // One file has many URLs where a hub names revisions.
         Some(store) => {
             let key = wanted.sha256.as_ref().map_or_else(|| wanted.url.clone(), |sha256| format!("sha256:{sha256}"));
-            store.keep(&key, &wanted.url).await?
+            // Nobody waits for what the load itself holds.
+            let free = connection.held.borrow_mut().insert(key.clone());
+            if free { store.keep(&key, &wanted.url).await? } else { None }
         }
         None => None,
     };
@@ -177,7 +181,7 @@ async fn try_open(
     if size == 0 {
         return Ok(Some(Found::Empty(url.clone())));
     }
-    if size.div_ceil(BLOCK) > u64::from(u32::MAX / 2) {
+    if size.div_ceil(BLOCK) > MOST_BLOCKS {
         return Err(Error::Http(format!("{url}: a file of {size} bytes")).into());
     }
     // Without a name for the version nobody could say later whether it is the same.

@@ -28,6 +28,7 @@ pub(super) async fn open(model: JsValue, connection: &Connection) -> Result<Chec
             None => open_url(text, connection).await,
         };
     }
+    refuse_sha256(connection)?;
     if let Some(blob) = model.dyn_ref::<Blob>() {
         let name = model.dyn_ref::<File>().map_or_else(|| "the given blob".to_owned(), File::name);
         return Checkpoint::open_gguf(Rc::new(BlobSource::new(name, blob.clone()))).await;
@@ -41,22 +42,40 @@ pub(super) async fn open(model: JsValue, connection: &Connection) -> Result<Chec
 async fn open_name(name: &HubName, connection: &Connection) -> Result<Checkpoint> {
     let chosen = http::look_up(name, connection).await?;
     if chosen.ggufs.is_empty() {
+        refuse_sha256(connection)?;
         let url = chosen.folder.clone();
         return Checkpoint::open_folder(&HttpFolder { chosen: Some(chosen), url, connection }).await;
     }
-    open_parts(chosen.ggufs.iter().map(|file| Wanted::of(&chosen, file)).collect(), connection).await
+    let mut parts: Vec<Wanted> = chosen.ggufs.iter().map(|file| Wanted::of(&chosen, file)).collect();
+    match (&mut parts[..], &connection.sha256) {
+        ([one], Some(sha256)) => one.sha256 = Some(sha256.clone()),
+        (_, None) => (),
+        _ => refuse_sha256(connection)?,
+    }
+    open_parts(parts, connection).await
+}
+
+/// A digest is never ignored.
+fn refuse_sha256(connection: &Connection) -> Result<()> {
+    match connection.sha256 {
+        Some(_) => Err(Error::InvalidRequest("sha256 is for a model of one file that is downloaded".to_owned())),
+        None => Ok(()),
+    }
 }
 
 async fn open_url(url: String, connection: &Connection) -> Result<Checkpoint> {
     let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];
     let in_folder = path.ends_with(".safetensors") || path.ends_with(".safetensors.index.json");
     if in_folder || url.ends_with('/') {
+        refuse_sha256(connection)?;
         let folder = &path[..=path.rfind('/').unwrap_or(0)];
         return Checkpoint::open_folder(&HttpFolder { chosen: None, url: folder.to_owned(), connection }).await;
     }
     let urls = part_names(&url).unwrap_or_else(|| vec![url]);
-    let sha256 = connection.sha256.as_ref().filter(|_| urls.len() == 1);
-    let wanted = |url| Wanted { url, pinned: false, sha256: sha256.cloned() };
+    if urls.len() > 1 {
+        refuse_sha256(connection)?;
+    }
+    let wanted = |url| Wanted { url, pinned: false, sha256: connection.sha256.clone() };
     open_parts(urls.into_iter().map(wanted).collect(), connection).await
 }
 

@@ -44,8 +44,10 @@ pub(super) struct Identity {
 /// A file on a server, or in the store.
 pub(super) struct RemoteFile {
     state: Rc<State>,
-    /// What it is to have, in hexadecimal digits, and has not been found to have yet.
+    /// What it is to have, in hexadecimal digits.
     sha256: Option<String>,
+    /// Whether the store has all of it, and it was found to have that.
+    verified: bool,
 }
 
 struct State {
@@ -65,6 +67,8 @@ struct State {
     dropped: Cell<bool>,
     failure: RefCell<Option<Error>>,
     wakers: RefCell<Vec<Waker>>,
+    /// Whether a block in the store was not what was written there.
+    spoilt: Cell<bool>,
 }
 
 /// How many requests are made at once: more as long as more make it faster.
@@ -113,7 +117,7 @@ impl RemoteFile {
         ranges: bool,
         sha256: Option<String>,
     ) -> Self {
-        let sha256 = sha256.filter(|sha256| kept.as_ref().and_then(Kept::sha256).as_ref() != Some(sha256));
+        let found = kept.as_ref().and_then(Kept::sha256);
         let state = State {
             identity,
             connection: connection.clone(),
@@ -127,8 +131,11 @@ impl RemoteFile {
             dropped: Cell::new(false),
             failure: RefCell::new(None),
             wakers: RefCell::default(),
+            spoilt: Cell::new(false),
         };
-        Self { state: Rc::new(state), sha256 }
+        let mut file = Self { state: Rc::new(state), sha256, verified: false };
+        file.verified = found.is_some() && found == file.sha256 && file.is_kept();
+        file
     }
 
     /// Goes on with an answer that has begun: that of a server without ranges, or of the first block.
@@ -163,6 +170,9 @@ impl RemoteFile {
 impl Drop for RemoteFile {
     fn drop(&mut self) {
         self.state.dropped.set(true);
+        if let Some(kept) = &self.state.kept {
+            kept.close();
+        }
         self.state.wake();
     }
 }
@@ -200,20 +210,30 @@ impl State {
 
     /// A block's bytes. It stays where it is, unless it is `taken`.
     async fn block(self: &Rc<Self>, block: u32, taken: bool) -> Result<Uint8Array> {
-        self.reader.set(block);
+        if self.reader.replace(block) != block {
+            self.wake();
+        }
         loop {
             let waiting = match taken {
                 true => self.waiting.borrow_mut().remove(&block),
                 false => self.waiting.borrow().get(&block).cloned(),
             };
-            if let Some(bytes) = waiting {
+            let kept = self.kept.as_ref().filter(|kept| kept.has(block));
+            let found = match (waiting, kept) {
+                (Some(bytes), _) => Some(bytes),
+                (None, Some(kept)) => kept.read(block).await,
+                (None, None) => None,
+            };
+            if let Some(bytes) = found {
+                if taken {
+                    // It is not to be asked for again.
+                    self.reader.set(block + 1);
+                }
                 self.wake();
                 return Ok(bytes);
             }
-            if self.is_kept(block) {
-                if let Some(bytes) = self.kept.as_ref().expect("a block is kept").read(block).await {
-                    return Ok(bytes);
-                }
+            if kept.is_some() {
+                self.spoilt.set(true);
                 continue;
             }
             if let Some(error) = self.failure.borrow().clone() {
@@ -228,7 +248,6 @@ impl State {
 
     /// Asks for what a reader at this block will read next.
     fn read_ahead(self: &Rc<Self>, reader: u32) {
-        self.reader.set(reader);
         let missing = |block: &u32| {
             !self.is_kept(*block)
                 && !self.waiting.borrow().contains_key(block)
@@ -304,7 +323,7 @@ impl State {
             }
             let Some(mut chunk) = body.next().await? else {
                 let text = format!("{url}: bytes {start}..{end} were asked for, the server gave fewer");
-                return Err(Failure::Passing(Error::Truncated(text), None));
+                return Err(Failure::Passing(Error::Http(text), None));
             };
             if self.dropped.get() {
                 return Ok(());
@@ -328,6 +347,7 @@ impl State {
                 if started.filled == length {
                     let Some(Started { bytes, .. }) = left.started.take() else { continue };
                     self.deliver(left.next, bytes).await?;
+                    patience.renew();
                     left.next += 1;
                 }
             }
@@ -429,7 +449,18 @@ impl RemoteFile {
 
     /// What is to be found out of a whole file while it is read.
     fn check(&self) -> Option<Check<'_>> {
-        self.sha256.as_ref().map(|expected| Check { hasher: Sha256::new(), expected })
+        let expected = self.sha256.as_ref().filter(|_| !self.verified)?;
+        Some(Check { hasher: Sha256::new(), expected })
+    }
+
+    /// Checks a file that was found right before, but of which a block had to be downloaded again.
+    async fn check_again(&self) -> Result<()> {
+        let Some(expected) = &self.sha256 else { return Ok(()) };
+        let mut hasher = Sha256::new();
+        for block in 0..self.blocks() {
+            hasher.update(self.state.block(block, true).await?.to_vec());
+        }
+        self.finish(Check { hasher, expected }).await
     }
 
     async fn finish(&self, check: Check<'_>) -> Result<()> {
@@ -473,6 +504,8 @@ impl ByteStream for Blocks<'_> {
         if self.left.is_empty() {
             if let Some(check) = self.check.take() {
                 self.file.finish(check).await?;
+            } else if self.last && self.file.verified && self.file.state.spoilt.take() {
+                self.file.check_again().await?;
             }
             return Ok(None);
         }

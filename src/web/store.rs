@@ -48,7 +48,7 @@ pub(super) struct Kept(StoredFile);
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.close();
+        self.close();
     }
 }
 
@@ -98,6 +98,11 @@ impl Kept {
 
     pub fn has(&self, block: u32) -> bool {
         self.0.has(block)
+    }
+
+    /// Lets others load the file, though downloads may still hold this. It may be called again.
+    pub fn close(&self) {
+        self.0.close();
     }
 
     /// Forgets what is there, and makes room for this version.

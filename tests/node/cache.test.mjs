@@ -1,11 +1,12 @@
 // What loads keep: a model is downloaded once, goes on where a load stopped, and is never a wrong one.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync, statfsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { hub } from "../hub.mjs";
+import { split } from "../split.mjs";
 import { gguf, model } from "../support.mjs";
 
 const folder = process.env.PLUME_CACHE; // Of support.mjs.
@@ -64,6 +65,20 @@ test("a model is downloaded once, and its version is asked for again", async (t)
   assert.deepEqual(await Plume.cache.list(), []);
   await assert.rejects(Plume.cache.export(url), { code: "missing" });
   await assert.rejects(reply(url, { patience: 1 }), { code: "io" });
+  await Plume.cache.delete();
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test("a file larger than the disk is refused before the download, with the figures", async (t) => {
+  await Plume.cache.delete();
+  const { bavail, bsize } = statfsSync(folder);
+  const size = 1.09e12; // The largest that is believed is little more.
+  if (bavail * bsize > size) return t.skip("this disk has room for a terabyte");
+  const server = await hub({ [name]: file }, () => ({ size }));
+  t.after(server.close);
+  const message = /takes 1090000\.0 MB; of \d+\.\d MB that may be kept here \d+\.\d MB are free/;
+  await assert.rejects(reply(`${server.origin}/${name}`), { code: "quota", message });
+  assert.deepEqual(await Plume.cache.list(), []);
 });
 
 test("a load that was cut goes on where it stopped", async (t) => {
@@ -144,8 +159,16 @@ test("SHA-256: a wrong byte is found, and nothing of it is kept", async (t) => {
 
 test("a name on a hub: verified, kept by content, and there without a network", async (t) => {
   await Plume.cache.delete();
-  const files = { [name]: file, ...safetensors };
-  const models = { "plm/tiny": [name], "plm/folder": Object.keys(safetensors), "plm/mirror": [name] };
+  const parts = Object.fromEntries(
+    ["plm-00001-of-00002.gguf", "plm-00002-of-00002.gguf"].map((name) => [name, split(file, 2)[0]]),
+  );
+  const files = { [name]: file, ...parts, ...safetensors };
+  const models = {
+    "plm/tiny": [name],
+    "plm/folder": Object.keys(safetensors),
+    "plm/mirror": [name],
+    "plm/same": Object.keys(parts),
+  };
   let faults = () => undefined;
   const server = await hub(files, (request) => faults(request), { models });
   t.after(server.close);
@@ -155,6 +178,26 @@ test("a name on a hub: verified, kept by content, and there without a network", 
   assert.ok((await sent(server, "plm/tiny", options)) >= file.length);
   assert.equal(await sent(server, "plm/tiny", options), 0);
   assert.equal(await sent(server, "plm/mirror:F16", options), 0);
+  // A block that the disk has spoilt comes again, and the whole is checked again.
+  const kept = readdirSync(process.env.PLUME_CACHE).map((file) => path.join(process.env.PLUME_CACHE, file));
+  const data = kept.find((path) => path.endsWith(".data") && statSync(path).size === file.length);
+  const bytes = readFileSync(data);
+  bytes[2 << 20] ^= 1;
+  writeFileSync(data, bytes);
+  assert.equal(await sent(server, "plm/tiny", options), 1 << 20);
+  assert.equal((await Plume.cache.list())[0].sha256, sha256);
+  bytes[2 << 20] ^= 2;
+  writeFileSync(data, bytes);
+  faults = () => ({ wrong: 7 });
+  await assert.rejects(reply("plm/tiny", options), { code: "corrupt" });
+  faults = () => undefined;
+  assert.equal(await reply("plm/tiny", options), expected);
+  // What the caller names counts, too, and is never ignored.
+  await assert.rejects(reply("plm/tiny", { ...options, sha256: "0".repeat(64) }), { code: "corrupt" });
+  await assert.rejects(reply("plm/folder", { ...options, sha256 }), { code: "invalid_request" });
+  await assert.rejects(reply(gguf("F16"), { sha256 }), { code: "invalid_request" });
+  // Files that are equal do not wait for each other.
+  await assert.rejects(reply("plm/same", options), { code: "malformed" });
   const folder = await reply("plm/folder", options);
   server.close();
   assert.equal(await reply("plm/tiny", options), expected);
