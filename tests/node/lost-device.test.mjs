@@ -46,7 +46,7 @@ test("a lost device ends a reply with an error; after a reload the conversation 
   await assert.rejects(read(lm, [user(first)]), { code: "device_lost" });
   const phases = [];
   await lm.reload({ onProgress: ({ phase }) => phases.push(phase) });
-  assert.deepEqual([phases[0], phases.at(-1)], ["download", "ready"]);
+  assert.deepEqual([phases[0], phases.at(-1)], ["read", "ready"]);
   const messages = [user(first), assistant(firstReply.text), user(second)];
   assert.equal(await read(lm, messages), secondReply.text);
   lm.dispose();

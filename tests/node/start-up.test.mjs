@@ -51,7 +51,7 @@ test("memory that the device lacks for the last of the weights fails the load, n
   // The device reports it when the core has gone on.
   const report = () => device.onuncapturederror({ error: new GPUOutOfMemoryError("no memory") });
   const onProgress = ({ phase, loaded, total }) => {
-    if (phase === "download" && loaded === total && total > 0) queueMicrotask(report);
+    if (phase !== "ready" && loaded === total && total > 0) queueMicrotask(report);
   };
   await assert.rejects(Plume.load(undefined, { device: "gpu", onProgress }), { code: "out_of_device_memory" });
 });
