@@ -66,7 +66,7 @@ test("a visitor loads the page, asks for a story, and reads it as it is written"
   assert.equal(await page.locator("#notice").isVisible(), false);
   const progress = await page.evaluate(() => window.seen);
   assert.ok(
-    progress.some((text) => /^Loading weights: \d+\.\d MB of 7\.0 MB$/.test(text)),
+    progress.some((text) => /^Downloading: \d+\.\d MB of 7\.0 MB/.test(text)),
     progress.join("; "),
   );
   await setTemperature(page, "0");
