@@ -1,5 +1,5 @@
 // The Cache API, for browsers and threads that have no origin private file system: a response a block.
-import { DIGEST, lock, type Head, type Medium, type Shelf } from "./store.js";
+import { DIGEST, hex, lock, type Head, type Medium, type Shelf } from "./store.js";
 
 const ROOT = "https://plume-lm.invalid/";
 
@@ -11,8 +11,6 @@ export async function cacheApi(): Promise<Medium | undefined> {
     return undefined; // There is none, or a private window refuses it.
   }
 }
-
-const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 class CacheMedium implements Medium {
   constructor(private readonly cache: Cache) {}

@@ -58,10 +58,10 @@ export const isThere = (digests: Uint8Array, block: number) =>
 
 const digestOf = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
-async function nameOf(key: string): Promise<string> {
-  const digest = await digestOf(new TextEncoder().encode(key));
-  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+/** Bytes as hexadecimal digits. */
+export const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+const nameOf = async (key: string) => hex((await digestOf(new TextEncoder().encode(key))).subarray(0, 16));
 
 /** The digests of so many blocks, of which a medium may have fewer. */
 export function padded(bytes: Uint8Array, count: number): Uint8Array<ArrayBuffer> {
