@@ -91,7 +91,7 @@ fn check_logits<B: Backend>(
     let config = checkpoint.config.clone();
     let (ids, expected) = goldens;
     let row = |token: usize| &expected[token * config.vocab_size..][..config.vocab_size];
-    let weights = block_on(load_weights(&mut backend, checkpoint, &mut |_| (), &|| false)).unwrap();
+    let weights = block_on(load_weights(&mut backend, checkpoint, &mut ())).unwrap();
     let mut worst = (0.0f64, 0.0f64);
     let mut compare = |found: Vec<f32>, token: usize, how: &str| {
         let (error, kl) = (relative_error(&found, row(token)), divergence(&found, row(token)));
@@ -172,9 +172,7 @@ fn share(kind: &str) -> Vec<Conversation> {
 
 /// Tokens must equal the golden ones up to the first tie; text must where there is none.
 fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>, bounds: Bounds) {
-    let mut progress = |_| ();
-    let load = Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut progress, &|| false);
-    let mut engine = block_on(load).unwrap();
+    let mut engine = block_on(Engine::load(backend, plm_tiny(kind), LoadOptions::default(), &mut ())).unwrap();
     let (mut replies, mut ties) = (0, 0);
     for conversation in asked {
         let mut messages = Vec::new();
@@ -228,7 +226,7 @@ fn check_perplexity<B: Backend>(mut backend: B, most: usize) {
     let text = std::fs::read_to_string(data.join("held-out.txt")).unwrap();
     let ids = Tokenizer::new(&checkpoint.vocabulary).unwrap().encode(&text);
     assert_eq!(Some(&ids.len()), expected.perplexity.keys().last(), "tokens of the held-out text");
-    let weights = block_on(load_weights(&mut backend, &checkpoint, &mut |_| (), &|| false)).unwrap();
+    let weights = block_on(load_weights(&mut backend, &checkpoint, &mut ())).unwrap();
 
     let (mut found, mut compared) = (Perplexity::default(), 0);
     for (index, window) in ids[..most.min(ids.len())].chunks(expected.window).enumerate() {

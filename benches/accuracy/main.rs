@@ -143,7 +143,7 @@ struct Reader<'a, B: Backend> {
 
 impl<'a, B: Backend> Reader<'a, B> {
     fn new(mut backend: B, checkpoint: &'a Checkpoint) -> Result<Self> {
-        let weights = block_on(load_weights(&mut backend, checkpoint, &mut |_| (), &|| false))?;
+        let weights = block_on(load_weights(&mut backend, checkpoint, &mut ()))?;
         Ok(Self { backend, checkpoint, weights })
     }
 

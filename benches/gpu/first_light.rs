@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     let path = path.expect("the path of plm-tiny as a GGUF is needed");
     let mut gpu = block_on(GpuBackend::new())?;
     let checkpoint = block_on(Checkpoint::open_gguf(Rc::new(FileSource::open(path)?)))?;
-    let tiny = block_on(load_weights(&mut gpu, &checkpoint, &mut |_| {}, &|| false))?;
+    let tiny = block_on(load_weights(&mut gpu, &checkpoint, &mut ()))?;
     let plm_tiny = decode(&mut gpu, &checkpoint.config, &tiny, 60)?;
     let model = RandomModel { config: plm_1_8b(2, 2048), mix: Mix::Uniform(ElementType::Q8_0), zeros: 0.9 };
     let weights = model.weights(&mut gpu, 2, |_| Ok(()))?;

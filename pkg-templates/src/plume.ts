@@ -20,7 +20,7 @@ import type {
 export type Start = (model: ModelSource | undefined, options: LoadOptions) => Promise<Runtime>;
 
 /** What a reload may be given: everything else is as it was when the model was loaded. */
-export type ReloadOptions = Pick<LoadOptions, "onProgress" | "signal">;
+export type ReloadOptions = Pick<LoadOptions, "onProgress" | "signal" | "messages">;
 
 /** What a single call may be given beside the request. */
 export interface CallOptions {
@@ -66,19 +66,21 @@ export class Plume {
   static async start(start: Start, given: ModelSource | undefined, chosen: LoadOptions | null): Promise<Plume> {
     const options = chosen ?? {};
     checkSignal(options.signal);
+    checkNames(options);
     const model = checkModel(given);
     checkContextLength(options.context_length);
     checkPatience(options.patience);
     checkHub(options);
     checkSource(options);
-    const load = async ({ onProgress, signal, ...others }: LoadOptions) => {
+    const load = async ({ onProgress, signal, messages, ...others }: LoadOptions) => {
       let last: Progress = { phase: "read", loaded: 0, total: 0 };
       const report = (progress: Progress) => {
         last = progress;
         tell(onProgress, progress);
       };
       checkSignal(signal);
-      const runtime = await start(model, { ...others, ...(signal && { signal }), onProgress: report });
+      const beginning = messages == null ? {} : { messages: checkMessages(messages) };
+      const runtime = await start(model, { ...others, ...beginning, ...(signal && { signal }), onProgress: report });
       try {
         checkSignal(signal);
       } catch (error) {
@@ -89,7 +91,7 @@ export class Plume {
       return runtime;
     };
     const name = typeof model === "string" || model instanceof URL ? String(model) : "plm";
-    const { onProgress: _, signal: __, ...kept } = options;
+    const { onProgress: _, signal: __, messages: ___, ...kept } = options;
     return new Plume(await load(options), name, (chosen) => load({ ...kept, ...chosen }));
   }
 
@@ -251,6 +253,16 @@ function checkModel(model: ModelSource | undefined): ModelSource | undefined {
   return files;
 }
 
+/** What a load may be given, and for tests "kernels". */
+const OPTIONS =
+  "onProgress signal device context_length messages patience hub token sha256 cache control kernels".split(" ");
+
+function checkNames(options: object): void {
+  const unknown = Object.entries(options).find(([name, value]) => !OPTIONS.includes(name) && value !== undefined);
+  if (unknown)
+    throw invalid(`the option ${unknown[0]} is not known; expected one of ${OPTIONS.slice(0, -1).join(", ")}`);
+}
+
 function checkContextLength(length: unknown): void {
   if (length !== undefined && !(Number.isSafeInteger(length) && (length as number) > 0 && (length as number) < 2 ** 32))
     throw invalid(`context_length is ${show(length)}; expected a whole number from 1`);
@@ -316,6 +328,18 @@ const FIELDS = [
   "seed",
 ] as const;
 
+function checkMessages(messages: unknown): ChatMessage[] {
+  if (!Array.isArray(messages)) throw invalid(`messages is ${kind(messages)}; expected a list of messages`);
+  return Array.from(messages, (message: Partial<ChatMessage> | null | undefined, index) => {
+    const { role, content, ...others } = message ?? {};
+    for (const [field, value] of Object.entries({ role, content }))
+      if (typeof value !== "string") throw invalid(`messages[${index}].${field} is ${kind(value)}; expected a string`);
+    const other = Object.entries(others).find(([, value]) => value != null);
+    if (other) throw invalid(`messages[${index}].${other[0]} is not supported`);
+    return { role, content } as ChatMessage;
+  });
+}
+
 /** Refuses what this version does not know, and turns the rest into the core's request. */
 function check(request: ChatCompletionRequest): CoreRequest {
   if (typeof request !== "object" || request === null)
@@ -327,16 +351,7 @@ function check(request: ChatCompletionRequest): CoreRequest {
   if (unknown.length > 0) throw invalid(`${unknown[0]![0]} is not supported`);
   if (request.stream != null && typeof request.stream !== "boolean")
     throw invalid(`stream is ${show(request.stream)}; expected true or false`);
-  if (!Array.isArray(request.messages))
-    throw invalid(`messages is ${kind(request.messages)}; expected a list of messages`);
-  const messages = Array.from(request.messages, (message: Partial<ChatMessage> | null | undefined, index) => {
-    const { role, content, ...others } = message ?? {};
-    for (const [field, value] of Object.entries({ role, content }))
-      if (typeof value !== "string") throw invalid(`messages[${index}].${field} is ${kind(value)}; expected a string`);
-    const other = Object.entries(others).find(([, value]) => value != null);
-    if (other) throw invalid(`messages[${index}].${other[0]} is not supported`);
-    return { role, content } as ChatMessage;
-  });
+  const messages = checkMessages(request.messages);
   const stop = request.stop == null ? [] : [request.stop].flat();
   if (stop.some((text) => typeof text !== "string")) throw invalid("stop is not a string or a list of strings");
   const core: CoreRequest = { messages, stop, seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) };

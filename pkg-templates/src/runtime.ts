@@ -3,7 +3,7 @@ import { PlumeError } from "./errors.js";
 import { Rate } from "./rate.js";
 import { Serial } from "./serial.js";
 import type { Store } from "./store.js";
-import type { FinishReason, LoadOptions, ModelSource, Stats } from "./types.js";
+import type { FinishReason, LoadOptions, ModelSource, Progress, Stats } from "./types.js";
 
 /** A request as the core takes it. */
 export interface CoreRequest {
@@ -64,6 +64,16 @@ export interface Core {
   onCrash?: () => void;
 }
 
+/** What the core tells and asks while it loads. */
+interface LoadHost {
+  /** Bytes of the files that have the weights: those that were read, all, and those that came from a server. */
+  progress(loaded: number, total: number, fetched: number): void;
+  /** A request has failed, and is made again. */
+  retrying(why: string): void;
+  /** What to wait for before anything more is downloaded, if there is something. */
+  paused(): Promise<void> | undefined;
+}
+
 /** Loads a model on this thread. */
 export async function loadHere(
   core: Core,
@@ -73,6 +83,7 @@ export async function loadHere(
     signal,
     device = "auto",
     context_length,
+    messages = [],
     patience = 120,
     hub = "https://huggingface.co",
     token,
@@ -84,8 +95,17 @@ export async function loadHere(
   try {
     await core.bindings.default({ module_or_path: core.wasm });
     const rate = new Rate();
-    const report = (loaded: number, total: number, fetched: number) =>
-      onProgress?.({ phase: fetched > 0 ? "download" : "read", loaded, total, ...rate.of(loaded, total) });
+    let last: Progress = { phase: "download", loaded: 0, total: 0 };
+    const host: LoadHost = {
+      progress(loaded, total, fetched) {
+        last = { phase: fetched > 0 ? "download" : "read", loaded, total };
+        onProgress?.({ ...last, ...rate.of(loaded, total) });
+      },
+      retrying(why) {
+        onProgress?.({ ...last, retrying: why });
+      },
+      paused: () => control?.waiting(signal),
+    };
     const source = model instanceof URL ? model.href : model;
     const adapter = device === "cpu" ? undefined : await findAdapter();
     // Shaders that a processor has to emulate are many times slower than the CPU backend.
@@ -99,15 +119,15 @@ export async function loadHere(
           // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
           kernels: (others as { kernels?: string }).kernels ?? "auto",
           context_length,
+          messages,
           patience,
           hub,
           token,
           sha256,
         },
-        report,
+        host,
         signal ?? null,
         core.store ?? null,
-        () => control?.waiting(signal),
       );
     const engine = await (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load());
     return new LocalRuntime(engine, core.onCrash, {

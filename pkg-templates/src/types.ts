@@ -77,6 +77,8 @@ export interface Progress {
   rate?: number;
   /** Seconds that the rest will take at this rate. */
   seconds_left?: number;
+  /** What has failed, where nothing comes at the moment: it is tried again until `patience` ends. */
+  retrying?: string;
 }
 
 /** How much of a prompt has been read. */
@@ -103,6 +105,11 @@ export interface LoadOptions {
   device?: "auto" | "gpu" | "cpu";
   /** Tokens that a conversation may have, at most what the model allows; without it that, or 8192. Its cache is reserved. */
   context_length?: number;
+  /**
+   * How the first conversation begins, as far as that is known: a system prompt, or all of it. It is read while the weights
+   * arrive, so that a request that begins with these messages is answered soon after the last byte.
+   */
+  messages?: ChatMessage[];
   /** Seconds for which a download that breaks or stalls is taken up again while no byte comes, at least 1. Default 120. */
   patience?: number;
   /** Where models are looked up by name. Default https://huggingface.co. */

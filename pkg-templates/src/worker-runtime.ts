@@ -46,20 +46,17 @@ export async function loadInWorker(model: ModelSource, options: LoadOptions): Pr
   });
 
   const abort = () => void ask({ call: "abort" });
-  const { control } = options;
+  const { control, signal, onProgress: _, ...chosen } = options;
   const pause = () => void ask({ call: "pause", paused: control!.paused }).catch(() => {}); // A worker that has ended waits for nothing.
   const unlisten = control?.listen(pause);
-  options.signal?.addEventListener("abort", abort, { once: true });
+  signal?.addEventListener("abort", abort, { once: true });
   try {
-    const { device, context_length, patience, hub, token, sha256, cache } = options;
-    const all = Object.entries({ device, context_length, patience, hub, token, sha256, cache });
-    const chosen = Object.fromEntries(all.filter(([, value]) => value !== undefined));
     await ask({ call: "load", model: absolute(model), options: chosen });
   } catch (error) {
     worker.terminate();
     throw error;
   } finally {
-    options.signal?.removeEventListener("abort", abort);
+    signal?.removeEventListener("abort", abort);
     unlisten?.();
   }
   return {

@@ -12,7 +12,7 @@ export type Call =
   | {
       call: "load";
       model: ModelSource;
-      options: Pick<LoadOptions, "device" | "context_length" | "patience" | "hub" | "token" | "sha256" | "cache">;
+      options: Omit<LoadOptions, "onProgress" | "signal" | "control">;
     }
   | { call: "begin"; request: CoreRequest }
   | { call: "step"; reply: number }

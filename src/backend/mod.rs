@@ -140,6 +140,9 @@ pub trait Backend {
     /// [`crate::Error::InvalidRequest`] where an id is not below the table's rows, or where a sampled token is not the last
     /// one sampled or is not to be run at the position that it was sampled for.
     fn embed(&mut self, table: &Self::Matrix, tokens: Tokens<'_, Self>, position: usize) -> Result<Self::Activation>;
+    /// Makes the operations that follow those of a pass of `tokens` tokens at `position..`, which [`Backend::embed`] began
+    /// before it began others: passes may take turns, layer by layer.
+    fn resume(&mut self, _position: usize, _tokens: usize) {}
     /// RMSNorm(x) W^T with RMSNorm(x) = x / sqrt(mean(x^2) + eps) * norm: [tokens, columns] -> [tokens, rows].
     fn norm_matmul(
         &mut self,

@@ -2,7 +2,10 @@
 
 use super::{
     Message, Request,
+    head_start::HeadStart,
+    prompt::Prompts,
     rehearsal::{rehearse, rehearse_rules},
+    request::check_roles,
 };
 use crate::{
     Error, Result,
@@ -10,7 +13,7 @@ use crate::{
     format::{Checkpoint, Vocabulary},
     model::{Config, Weights, forward},
     tokenizer::{ChatTemplate, DEFAULT_TEMPLATE, DetokenizerStream, Tokenizer},
-    weights::{LoadProgress, load_weights},
+    weights::{LoadListener, load_weights},
 };
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -30,6 +33,9 @@ const DEFAULT_CONTEXT: usize = 8192;
 pub struct LoadOptions {
     /// Tokens that the cache can hold; at most the model's own context length, and without it that, or 8192.
     pub context_length: Option<usize>,
+    /// How the first conversation begins, as far as that is known: it is read while the weights arrive, and a request that
+    /// begins with the same messages finds it in the cache.
+    pub messages: Vec<Message>,
 }
 
 /// Why a reply ended, by OpenAI's names.
@@ -84,11 +90,9 @@ pub struct Engine<B: Backend> {
     /// The generation that used the cache last.
     last_used_by: usize,
     generations: usize,
-    context_length: usize,
     /// [`PREFILL_CHUNK`], but in tests.
     pub(super) prefill_chunk: usize,
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
+    prompts: Prompts,
 }
 
 /// A reply in the making. Dropping it, or never stepping it again, cancels it.
@@ -176,14 +180,13 @@ impl<B: Backend> Engine<B> {
     /// Loads a checkpoint's weights into `backend` and makes ready to generate.
     ///
     /// # Errors
-    /// [`Error::Aborted`] once `cancelled` says so; [`Error::OutOfDeviceMemory`] where the weights or the cache do not fit;
-    /// else what the sources, the tokenizer and the backend give.
+    /// [`Error::Aborted`] once the listener has cancelled it; [`Error::OutOfDeviceMemory`] where the weights or the cache do
+    /// not fit; for the messages as [`Engine::begin`]; else what the sources, the tokenizer and the backend give.
     pub async fn load(
         mut backend: B,
         mut checkpoint: Checkpoint,
         options: LoadOptions,
-        progress: &mut dyn FnMut(LoadProgress),
-        cancelled: &dyn Fn() -> bool,
+        listener: &mut dyn LoadListener<B>,
     ) -> Result<Self> {
         let config = checkpoint.config.clone();
         let tokenizer = Tokenizer::new(&std::mem::replace(&mut checkpoint.vocabulary, Vocabulary::None))?;
@@ -195,13 +198,29 @@ impl<B: Backend> Engine<B> {
                 "a context_length of {context_length} was asked for; this model allows 1 to {most}"
             )));
         }
+        let mut prompts = Prompts { tokenizer, template, vocab_size: config.vocab_size, context_length };
+        let mut prompt = Vec::new();
+        if !options.messages.is_empty() {
+            check_roles(&options.messages)?;
+            prompt = prompts.tokens(&options.messages)?;
+        }
         let mut cache = backend.create_cache(&config, context_length)?;
         // The others follow when they are read: what waits of them would fill memory.
         if let Some(first) = checkpoint.sources.first() {
             first.prefetch();
         }
         rehearse(&mut backend, &checkpoint, &mut cache, context_length).await?;
-        let weights = load_weights(&mut backend, &checkpoint, progress, cancelled).await?;
+        let mut head_start = HeadStart {
+            listener,
+            config: &config,
+            cache: &mut cache,
+            prompt,
+            chunk: PREFILL_CHUNK,
+            states: Vec::new(),
+            layers_done: 0,
+        };
+        let weights = load_weights(&mut backend, &checkpoint, &mut head_start).await?;
+        let cached = head_start.prompt;
         // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
         backend.wait().await?;
         // Not waited for: the page can be used while the device compiles these.
@@ -211,13 +230,11 @@ impl<B: Backend> Engine<B> {
             config,
             weights,
             cache,
-            cached: Vec::new(),
+            cached,
             last_used_by: 0,
             generations: 0,
-            context_length,
             prefill_chunk: PREFILL_CHUNK,
-            tokenizer,
-            template,
+            prompts,
         })
     }
 
@@ -228,7 +245,7 @@ impl<B: Backend> Engine<B> {
 
     /// Tokens that the cache can hold.
     pub fn context_length(&self) -> usize {
-        self.context_length
+        self.prompts.context_length
     }
 
     /// Bytes of cache that the conversation takes now.
@@ -251,34 +268,11 @@ impl<B: Backend> Engine<B> {
     /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
     pub fn begin(&mut self, request: &Request) -> Result<Generation<B>> {
         request.validate()?;
-        let messages: Vec<_> = request
-            .messages
-            .iter()
-            .map(|message| Message { content: self.tokenizer.guard(&message.content).into_owned(), ..message.clone() })
-            .collect();
-        let text = self.template.render(&messages, true)?;
-        // A text that cannot fit need not be encoded to know it. Normalising may shorten text, to no less than a third.
-        let least = text.len() / 3 / self.tokenizer.longest_token().max(1);
-        if least >= self.context_length {
-            return Err(self.too_long(&format!("more than {least}")));
-        }
-        let prompt = self.tokenizer.encode(&text);
-        if let Some(id) = prompt.iter().find(|id| **id as usize >= self.config.vocab_size) {
-            return Err(Error::Tokenizer(format!(
-                "it gave token {id}, but the model knows {} tokens",
-                self.config.vocab_size
-            )));
-        }
-        if prompt.is_empty() {
-            return Err(Error::Template("it rendered the messages to nothing".to_owned()));
-        }
-        if prompt.len() >= self.context_length {
-            return Err(self.too_long(&prompt.len().to_string()));
-        }
+        let prompt = self.prompts.tokens(&request.messages)?;
         // The last prompt token is always computed: its logits are the first thing wanted.
         let common = common_length(&self.cached, &prompt[..prompt.len() - 1]);
         self.generations += 1;
-        let room = self.context_length - prompt.len();
+        let room = self.context_length() - prompt.len();
         Ok(Generation {
             number: self.generations,
             prompt,
@@ -296,13 +290,6 @@ impl<B: Backend> Engine<B> {
             held: String::new(),
             finished: None,
         })
-    }
-
-    fn too_long(&self, tokens: &str) -> Error {
-        Error::ContextFull(format!(
-            "the conversation takes {tokens} tokens and the context holds {}; drop its oldest messages",
-            self.context_length
-        ))
     }
 
     /// Waits for the next token, or for the next part of a long prompt (then the text is empty). After a step whose
@@ -406,12 +393,13 @@ impl<B: Backend> Engine<B> {
     }
 
     fn accept(&self, generation: &mut Generation<B>, id: u32) -> Step {
-        if self.tokenizer.stop_tokens().contains(&id) {
+        let tokenizer = &self.prompts.tokenizer;
+        if tokenizer.stop_tokens().contains(&id) {
             let text = generation.end(FinishReason::Stop);
             return Step { text, finished: generation.finished };
         }
         generation.completion.push(id);
-        let text = generation.detokenizer.push(&self.tokenizer, id);
+        let text = generation.detokenizer.push(tokenizer, id);
         let mut text = generation.release(&text);
         if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
             text += &generation.end(FinishReason::Length);

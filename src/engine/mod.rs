@@ -1,6 +1,8 @@
 //! Requests, replies in the making, stopping and the generation loop.
 
 mod generation;
+mod head_start;
+mod prompt;
 mod rehearsal;
 mod request;
 #[cfg(test)]

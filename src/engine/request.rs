@@ -56,6 +56,20 @@ impl Default for Request {
     }
 }
 
+/// Checks who speaks.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] naming the message.
+pub(super) fn check_roles(messages: &[Message]) -> Result<()> {
+    let unknown = |message: &Message| !matches!(message.role.as_str(), "system" | "user" | "assistant");
+    match messages.iter().enumerate().find(|(_, message)| unknown(message)) {
+        Some((index, Message { role, .. })) => Err(Error::InvalidRequest(format!(
+            "messages[{index}].role is {role:?}; expected system, user or assistant"
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Request {
     /// Checks every field's range.
     ///
@@ -66,11 +80,7 @@ impl Request {
         if self.messages.is_empty() {
             return invalid("messages is empty; expected at least one message".to_owned());
         }
-        for (index, Message { role, .. }) in self.messages.iter().enumerate() {
-            if !matches!(role.as_str(), "system" | "user" | "assistant") {
-                return invalid(format!("messages[{index}].role is {role:?}; expected system, user or assistant"));
-            }
-        }
+        check_roles(&self.messages)?;
         if self.max_tokens == Some(0) {
             return invalid("max_tokens is 0; expected at least 1".to_owned());
         }

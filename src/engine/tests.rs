@@ -42,7 +42,7 @@ fn load<B: Backend>(backend: B, context_length: Option<usize>) -> Engine<B> {
 }
 
 fn try_load<B: Backend>(backend: B, checkpoint: Checkpoint, context_length: Option<usize>) -> Result<Engine<B>> {
-    block_on(Engine::load(backend, checkpoint, LoadOptions { context_length }, &mut |_| (), &|| false))
+    block_on(Engine::load(backend, checkpoint, LoadOptions { context_length, ..LoadOptions::default() }, &mut ()))
 }
 
 fn request(content: &str) -> Request {
@@ -296,6 +296,36 @@ fn a_long_prompt_tells_how_far_it_is_read() {
         for chunk in [256, 96] {
             check_long_prompt(&mut engine, chunk, &expected);
         }
+    }
+}
+
+/// A conversation whose beginning is read while the model loads goes on as any other.
+fn check_head_start<B: Backend>(backend: impl Fn() -> B, expected: &[Reply]) {
+    for (request, expected) in requests().iter().zip(expected) {
+        let options = LoadOptions { messages: request.messages.clone(), ..LoadOptions::default() };
+        let mut engine = block_on(Engine::load(backend(), plm_tiny(), options, &mut ())).unwrap();
+        let mut generation = engine.begin(request).unwrap();
+        let usage = generation.usage();
+        assert_eq!(usage.cached_tokens, usage.prompt_tokens - 1);
+        assert_eq!(finish(&mut engine, &mut generation), *expected);
+        // Another one finds nothing of use but what is common to all prompts.
+        assert_eq!(reply(&mut engine, &requests()[2]), alone(&requests()[2..3])[0]);
+    }
+    let options = LoadOptions {
+        messages: vec![Message { role: "wizard".to_owned(), content: String::new() }],
+        ..LoadOptions::default()
+    };
+    let error = block_on(Engine::load(backend(), plm_tiny(), options, &mut ())).err().unwrap();
+    assert_eq!(error.code(), "invalid_request");
+}
+
+#[test]
+fn a_prompt_can_be_read_while_the_model_loads() {
+    let expected = alone(&requests());
+    check_head_start(|| cpu(0), &expected);
+    #[cfg(feature = "gpu")]
+    if gpu().is_some() {
+        check_head_start(|| gpu().unwrap(), &expected);
     }
 }
 

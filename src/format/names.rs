@@ -52,9 +52,12 @@ impl TensorName {
 
     /// Every tensor that a model of this configuration has. The configuration must be valid.
     pub(super) fn all(config: &Config) -> impl Iterator<Item = Self> {
-        let layers = (0..config.num_hidden_layers)
-            .flat_map(|layer| LAYER_TENSORS.into_iter().map(move |(tensor, ..)| Self::Layer(layer, tensor)));
-        [Self::EmbedTokens, Self::Norm].into_iter().chain(layers)
+        [Self::EmbedTokens, Self::Norm].into_iter().chain((0..config.num_hidden_layers).flat_map(Self::of_layer))
+    }
+
+    /// Every tensor of a layer.
+    pub(crate) fn of_layer(layer: usize) -> impl Iterator<Item = Self> {
+        LAYER_TENSORS.into_iter().map(move |(tensor, ..)| Self::Layer(layer, tensor))
     }
 
     /// The shape that the configuration asks for, outermost first. The configuration must be valid.

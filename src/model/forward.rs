@@ -80,21 +80,33 @@ fn hidden_states<B: Backend + ?Sized>(
 ) -> Result<B::Activation> {
     let mut x = backend.embed(&weights.embed_tokens, tokens, position)?;
     for (index, layer) in weights.layers.iter().enumerate() {
-        let q = backend.norm_matmul(&x, &layer.input_layernorm, &layer.q_proj, config)?;
-        let compressed = backend.norm_matmul(&x, &layer.input_layernorm, &layer.kv_a_proj_with_mqa, config)?;
-        let attention = LatentAttention {
-            layer: index,
-            position,
-            q: &q,
-            compressed: &compressed,
-            kv_a_layernorm: &layer.kv_a_layernorm,
-            kv_b_proj: &layer.kv_b_proj,
-        };
-        let o = backend.latent_attention(cache, attention, config)?;
-        backend.matmul_add(&mut x, &layer.o_proj, &o)?;
-
-        let active = backend.norm_relu_squared(index, &x, &layer.post_attention_layernorm, &layer.up_proj, config)?;
-        backend.sparse_matmul_add(&mut x, &layer.down_proj, &active)?;
+        run_layer(backend, config, (index, layer), cache, &mut x, position)?;
     }
     Ok(x)
+}
+
+/// Takes the tokens `x` [tokens, hidden], at positions `position..`, through the layer of this index.
+pub(crate) fn run_layer<B: Backend + ?Sized>(
+    backend: &mut B,
+    config: &Config,
+    (index, layer): (usize, &LayerWeights<B>),
+    cache: &mut B::Cache,
+    x: &mut B::Activation,
+    position: usize,
+) -> Result<()> {
+    let q = backend.norm_matmul(x, &layer.input_layernorm, &layer.q_proj, config)?;
+    let compressed = backend.norm_matmul(x, &layer.input_layernorm, &layer.kv_a_proj_with_mqa, config)?;
+    let attention = LatentAttention {
+        layer: index,
+        position,
+        q: &q,
+        compressed: &compressed,
+        kv_a_layernorm: &layer.kv_a_layernorm,
+        kv_b_proj: &layer.kv_b_proj,
+    };
+    let o = backend.latent_attention(cache, attention, config)?;
+    backend.matmul_add(x, &layer.o_proj, &o)?;
+
+    let active = backend.norm_relu_squared(index, x, &layer.post_attention_layernorm, &layer.up_proj, config)?;
+    backend.sparse_matmul_add(x, &layer.down_proj, &active)
 }

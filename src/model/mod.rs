@@ -4,4 +4,5 @@ mod config;
 mod forward;
 
 pub use config::Config;
+pub(crate) use forward::run_layer;
 pub use forward::{LayerWeights, Weights, forward, forward_all};

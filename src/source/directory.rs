@@ -1,6 +1,6 @@
 //! Files on disk (native builds).
 
-use super::{ByteStream, Folder, Source};
+use super::{ByteStream, Folder, Source, check_range};
 use crate::{Error, Result};
 use async_trait::async_trait;
 use std::{
@@ -36,12 +36,7 @@ impl FileSource {
 
     fn read_range(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         let end = offset.saturating_add(length);
-        if end > self.size {
-            return Err(Error::Truncated(format!(
-                "{}: bytes {offset}..{end} were expected, but the file has {} bytes",
-                self.name, self.size
-            )));
-        }
+        check_range(&self.name, self.size, &(offset..end))?;
         let mut file = self.file.borrow_mut();
         let mut bytes = vec![0; length as usize];
         file.seek(SeekFrom::Start(offset))

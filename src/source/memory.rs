@@ -1,7 +1,7 @@
 //! Bytes that are already in memory.
 
-use super::{ByteStream, Folder, Source};
-use crate::{Error, Result};
+use super::{ByteStream, Folder, Source, check_range};
+use crate::Result;
 use async_trait::async_trait;
 use std::{collections::HashMap, ops::Range, rc::Rc};
 
@@ -18,13 +18,7 @@ impl MemorySource {
     }
 
     fn slice(&self, range: Range<u64>) -> Result<&[u8]> {
-        let found = self.bytes.len() as u64;
-        if range.start > range.end || range.end > found {
-            return Err(Error::Truncated(format!(
-                "{}: bytes {}..{} were expected, but the file has {found} bytes",
-                self.name, range.start, range.end
-            )));
-        }
+        check_range(&self.name, self.size(), &range)?;
         Ok(&self.bytes[range.start as usize..range.end as usize])
     }
 }

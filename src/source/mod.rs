@@ -12,7 +12,7 @@ pub use hub::{Chosen, HubName, Listing};
 pub use memory::{MemoryFolder, MemorySource};
 pub use parts::part_names;
 
-use crate::Result;
+use crate::{Error, Result};
 use async_trait::async_trait;
 use std::{ops::Range, rc::Rc};
 
@@ -36,6 +36,18 @@ pub trait Source {
     /// # Errors
     /// As [`Source::read`].
     async fn stream(&self, range: Range<u64>) -> Result<Box<dyn ByteStream + '_>>;
+}
+
+/// Checks that a file of `size` bytes has all of a range.
+///
+/// # Errors
+/// [`Error::Truncated`].
+pub(crate) fn check_range(name: &str, size: u64, range: &Range<u64>) -> Result<()> {
+    if range.start <= range.end && range.end <= size {
+        return Ok(());
+    }
+    let Range { start, end } = range;
+    Err(Error::Truncated(format!("{name}: bytes {start}..{end} were expected, but the file has {size} bytes")))
 }
 
 /// The bytes of one range, as they arrive.

@@ -3,7 +3,7 @@
 use super::error::text;
 use crate::{
     Error, Result,
-    source::{ByteStream, Source},
+    source::{ByteStream, Source, check_range},
 };
 use async_trait::async_trait;
 use js_sys::Uint8Array;
@@ -24,13 +24,8 @@ impl BlobSource {
     }
 
     async fn slice(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let (end, size) = (offset.saturating_add(length), self.size());
-        if end > size {
-            return Err(Error::Truncated(format!(
-                "{}: bytes {offset}..{end} were expected, but the file has {size} bytes",
-                self.name
-            )));
-        }
+        let end = offset.saturating_add(length);
+        check_range(&self.name, self.size(), &(offset..end))?;
         let failed = |thrown| Error::Io(format!("{}: {}", self.name, text(&thrown)));
         let slice = self.blob.slice_with_f64_and_f64(offset as f64, end as f64).map_err(failed)?;
         let buffer = JsFuture::from(slice.array_buffer()).await.map_err(failed)?;

@@ -2,18 +2,14 @@
 
 use super::{
     error::with_cause,
+    host::Host,
     remote::RemoteFile,
     store::Store,
     timer::{global, pause, within},
 };
 use crate::{Error, Result};
-use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashSet,
-    ops::Range,
-    rc::Rc,
-};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
+use std::{cell::RefCell, collections::HashSet, ops::Range, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -40,14 +36,11 @@ pub(super) struct Connection {
     pub sha256: Option<String>,
     /// Where files are kept.
     pub store: Option<Store>,
-    /// Gives what to wait for before anything more is downloaded, if there is something.
-    pub paused: Function,
+    pub host: Host,
     /// What the load holds of the store.
     pub held: Rc<RefCell<HashSet<String>>>,
     /// The files of the load, as they were opened.
     pub opened: Rc<RefCell<Vec<Rc<RemoteFile>>>>,
-    /// Bytes of files that have come.
-    pub fetched: Rc<Cell<u64>>,
 }
 
 /// Why a request has given nothing.
@@ -71,9 +64,7 @@ impl Connection {
     /// Waits while the caller has paused. Tells whether it had to.
     pub async fn resumed(&self) -> bool {
         let mut waited = false;
-        while let Some(promise) =
-            self.paused.call0(&JsValue::UNDEFINED).ok().and_then(|it| it.dyn_into::<Promise>().ok())
-        {
+        while let Some(promise) = self.host.paused() {
             waited = true;
             let _ = JsFuture::from(promise).await;
         }
@@ -187,6 +178,7 @@ impl<'a> Patience<'a> {
         if waited + wait > self.connection.patience {
             return Err(given_up(error, waited));
         }
+        self.connection.host.retrying(&error);
         pause(wait, self.connection.signal.as_ref()).await
     }
 }

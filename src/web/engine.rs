@@ -1,15 +1,21 @@
 //! A loaded model, as JavaScript holds it.
 
-use super::{connection::Connection, error::to_js, open::open, store::Store};
+use super::{
+    connection::Connection,
+    error::to_js,
+    host::{Host, LoadHost},
+    open::open,
+    store::Store,
+};
 #[cfg(feature = "gpu")]
 use crate::backend::gpu::GpuBackend;
 use crate::{
     Error, Result,
     backend::{Backend, cpu::CpuBackend},
-    engine::{Engine, Generation, LoadOptions, Request, Step},
-    weights::LoadProgress,
+    engine::{Engine, Generation, LoadOptions, Message, Request, Step},
+    weights::{LoadListener, LoadProgress},
 };
-use js_sys::{Array, Function, Reflect};
+use js_sys::{Array, Reflect};
 use serde::Deserialize;
 use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -82,6 +88,9 @@ struct Choices {
     kernels: String,
     /// Without one, the default.
     context_length: Option<usize>,
+    /// How the first conversation begins.
+    #[serde(default)]
+    messages: Vec<Message>,
     /// Seconds for which requests are made again while no byte comes.
     patience: f64,
     /// The URL of the hub that knows models by name, and what it is shown.
@@ -91,43 +100,39 @@ struct Choices {
     sha256: Option<String>,
 }
 
-/// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`. `on_progress(loaded, total,
-/// fetched)` counts bytes of the files that have the weights: those that were read, and those that came from a server.
-/// `paused()` gives a promise to wait for while nothing is to be downloaded, else undefined.
+/// Loads a model, in any of the forms that [`open`] knows. `choices` has the fields of `Choices`.
 #[wasm_bindgen(js_name = loadEngine)]
 pub async fn load_engine(
     model: JsValue,
     choices: JsValue,
-    on_progress: Function,
+    host: LoadHost,
     signal: Option<AbortSignal>,
     store: Option<Store>,
-    paused: Function,
 ) -> std::result::Result<PlumeEngine, JsValue> {
     let choices = serde_wasm_bindgen::from_value(choices)
         .map_err(|error| to_js(&Error::InvalidRequest(format!("options: {error}"))))?;
-    load(model, choices, &on_progress, signal, store, paused).await.map_err(|error| to_js(&error))
+    load(model, choices, host, signal, store).await.map_err(|error| to_js(&error))
 }
 
 async fn load(
     model: JsValue,
     choices: Choices,
-    on_progress: &Function,
+    host: LoadHost,
     signal: Option<AbortSignal>,
     store: Option<Store>,
-    paused: Function,
 ) -> Result<PlumeEngine> {
-    let Choices { device, subgroups, kernels, context_length, patience, hub, token, sha256 } = choices;
+    let Choices { device, subgroups, kernels, context_length, messages, patience, hub, token, sha256 } = choices;
     if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
         return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
     }
     let hub = hub.trim_end_matches('/').to_owned();
-    let (patience, fetched) = (patience * 1000.0, Rc::default());
+    let patience = patience * 1000.0;
     let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
-    let opened = Rc::default();
-    let connection =
-        Connection { signal, patience, hub, token, sha256, store, paused, held: Rc::default(), opened, fetched };
+    let (held, opened) = (Rc::default(), Rc::default());
+    let connection = Connection { signal, patience, hub, token, sha256, store, host: Host::new(host), held, opened };
     let device = Device { name: device, subgroups, kernels };
-    let loaded = load_from(model, &connection, device, context_length, on_progress).await;
+    let options = LoadOptions { context_length, messages };
+    let loaded = load_from(model, &connection, device, options).await;
     // Taken in any case: files have the connection, which has the files.
     for file in connection.opened.take() {
         if loaded.as_ref().err().is_some_and(Error::is_of_content) {
@@ -149,17 +154,10 @@ async fn load_from(
     model: JsValue,
     connection: &Connection,
     device: Device,
-    context_length: Option<usize>,
-    on_progress: &Function,
+    options: LoadOptions,
 ) -> Result<PlumeEngine> {
-    let options = LoadOptions { context_length };
     let checkpoint = open(model, connection).await?;
-    let mut progress = |state: LoadProgress| {
-        // A listener that throws must not stop the load.
-        let [loaded, total, fetched] = [state.loaded, state.total, connection.fetched.get()].map(|n| (n as f64).into());
-        let _ = on_progress.call3(&JsValue::UNDEFINED, &loaded, &total, &fetched);
-    };
-    let cancelled = || connection.signal.as_ref().is_some_and(AbortSignal::aborted);
+    let mut listener = Listener(connection);
     let mut gpu_unavailable = None;
     #[cfg(feature = "gpu")]
     if device.name != "cpu" {
@@ -175,15 +173,28 @@ async fn load_from(
                     "narrow" => backend.set_narrow(true),
                     _ => (),
                 }
-                let engine = Engine::load(backend, checkpoint, options, &mut progress, &cancelled).await?;
+                let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
                 return Ok(PlumeEngine::new(AnySession::Gpu(Box::new(Session::new(engine))), gpu_unavailable));
             }
             Err(error) if device.name == "gpu" => return Err(error),
             Err(error) => gpu_unavailable = Some(error.to_string()),
         }
     }
-    let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut progress, &cancelled).await?;
+    let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut listener).await?;
     Ok(PlumeEngine::new(AnySession::Cpu(Box::new(Session::new(engine))), gpu_unavailable))
+}
+
+/// Tells JavaScript how far a load has come.
+struct Listener<'a>(&'a Connection);
+
+impl<B: Backend> LoadListener<B> for Listener<'_> {
+    fn progress(&mut self, progress: LoadProgress) {
+        self.0.host.progress(progress);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.signal.as_ref().is_some_and(AbortSignal::aborted)
+    }
 }
 
 /// wgpu panics where a global object that it knows, or `navigator`, is missing, as in Node without the package `webgpu`.

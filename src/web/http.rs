@@ -217,7 +217,7 @@ async fn unmeasured(
             let text = "the server tells neither ranges nor a length, which a file of over a gigabyte needs";
             return Err(Error::Http(format!("{url}: {text}")).into());
         }
-        connection.fetched.set(connection.fetched.get() + u64::from(chunk.length()));
+        connection.host.received(chunk.length());
         while chunk.length() > 0 {
             if blocks.last().is_none_or(|block: &Started| u64::from(block.filled) == BLOCK) {
                 blocks.push(Started::new(BLOCK as u32));

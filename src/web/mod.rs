@@ -5,6 +5,7 @@ mod blob;
 mod connection;
 mod engine;
 mod error;
+mod host;
 mod http;
 mod open;
 mod remote;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    source::{ByteStream, Source},
+    source::{ByteStream, Source, check_range},
 };
 use async_trait::async_trait;
 use js_sys::Uint8Array;
@@ -23,8 +23,12 @@ use std::{
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Response;
 
-/// Blocks that one request asks for, at most.
+/// Blocks that one request asks for, until the link's speed is known.
 const REQUEST: u32 = 4;
+/// The most, where what comes early need not wait in memory.
+const LONGEST_REQUEST: u32 = 32;
+/// Milliseconds that a request should take, so that what it takes to make one, a redirect among it, does not count.
+const WORTH_ASKING: f64 = 2000.0;
 /// Requests at once.
 const MOST_REQUESTS: usize = 6;
 /// Blocks ahead of the reader that may wait in memory.
@@ -77,7 +81,9 @@ struct Pace {
     /// When the measurement began, and bytes since.
     since: f64,
     bytes: u64,
-    /// Bytes a millisecond with one request less, while one more is tried.
+    /// Bytes a millisecond, as last measured.
+    rate: Option<f64>,
+    /// The same with one request less, while one more is tried.
     before: Option<f64>,
     /// Measurements to wait before the next try.
     rest: u32,
@@ -90,6 +96,7 @@ impl Pace {
         let elapsed = now - self.since;
         if !(0.0..MEASURED).contains(&elapsed) {
             let rate = self.bytes as f64 / elapsed.max(1.0);
+            self.rate = Some(rate);
             match self.before.take() {
                 // What brings less than a tenth is not worth a connection.
                 Some(before) if rate < before * 1.1 => {
@@ -105,6 +112,12 @@ impl Pace {
             }
             (self.since, self.bytes) = (now, 0);
         }
+    }
+
+    /// Blocks that one request should ask for.
+    fn blocks(&self) -> u32 {
+        let each = self.rate.unwrap_or(0.0) / self.requests as f64;
+        ((each * WORTH_ASKING / BLOCK as f64) as u32).clamp(REQUEST, LONGEST_REQUEST)
     }
 }
 
@@ -127,7 +140,14 @@ impl RemoteFile {
             under_way: RefCell::default(),
             requests: Cell::new(0),
             reader: Cell::new(0),
-            pace: RefCell::new(Pace { requests: 2, since: js_sys::Date::now(), bytes: 0, before: None, rest: 0 }),
+            pace: RefCell::new(Pace {
+                requests: 2,
+                since: js_sys::Date::now(),
+                bytes: 0,
+                rate: None,
+                before: None,
+                rest: 0,
+            }),
             dropped: Cell::new(false),
             failure: RefCell::new(None),
             wakers: RefCell::default(),
@@ -254,10 +274,13 @@ impl State {
                 && !self.under_way.borrow().contains(block)
         };
         // What the store keeps need not wait in memory.
-        let end = if self.kept.is_some() { self.blocks() } else { self.blocks().min(reader + MOST_WAITING) };
+        let (end, most) = match self.kept {
+            Some(_) => (self.blocks(), self.pace.borrow().blocks()),
+            None => (self.blocks().min(reader + MOST_WAITING), REQUEST),
+        };
         while self.requests.get() < self.pace.borrow().requests {
             let Some(first) = (reader..end).find(missing) else { return };
-            let count = (first..end.min(first + REQUEST)).take_while(missing).count() as u32;
+            let count = (first..end.min(first + most)).take_while(missing).count() as u32;
             self.request(first, count);
         }
     }
@@ -333,7 +356,7 @@ impl State {
             chunk = chunk.subarray(skipped as u32, chunk.length());
             if chunk.length() > 0 {
                 patience.renew();
-                self.connection.fetched.set(self.connection.fetched.get() + u64::from(chunk.length()));
+                self.connection.host.received(chunk.length());
                 self.pace.borrow_mut().note(u64::from(chunk.length()), js_sys::Date::now());
             }
             while chunk.length() > 0 {
@@ -416,7 +439,8 @@ impl Source for RemoteFile {
     }
 
     async fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let range = self.checked(offset..offset.saturating_add(length as u64))?;
+        let range = offset..offset.saturating_add(length as u64);
+        check_range(self.name(), self.size(), &range)?;
         let whole = range == (0..self.size());
         let mut blocks = Blocks { file: self, left: range, check: self.check().filter(|_| whole), last: false };
         let mut bytes = Vec::with_capacity(length);
@@ -427,26 +451,13 @@ impl Source for RemoteFile {
     }
 
     async fn stream(&self, range: Range<u64>) -> Result<Box<dyn ByteStream + '_>> {
-        let range = self.checked(range)?;
+        check_range(self.name(), self.size(), &range)?;
         let whole = range == (0..self.size());
         Ok(Box::new(Blocks { file: self, left: range, check: self.check().filter(|_| whole), last: true }))
     }
 }
 
 impl RemoteFile {
-    fn checked(&self, range: Range<u64>) -> Result<Range<u64>> {
-        if range.end > self.size() {
-            return Err(Error::Truncated(format!(
-                "{}: bytes {}..{} were expected, but the file has {} bytes",
-                self.name(),
-                range.start,
-                range.end,
-                self.size()
-            )));
-        }
-        Ok(range)
-    }
-
     /// What is to be found out of a whole file while it is read.
     fn check(&self) -> Option<Check<'_>> {
         let expected = self.sha256.as_ref().filter(|_| !self.verified)?;

@@ -20,24 +20,49 @@ pub struct LoadProgress {
 /// Bytes given to the device before the bytes of as many before them must have arrived there.
 const IN_FLIGHT: usize = 16 << 20;
 
+/// What a load tells of itself while it goes on.
+pub trait LoadListener<B: Backend> {
+    fn progress(&mut self, _progress: LoadProgress) {}
+
+    /// Asked before each chunk.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    /// Told each time that a further layer has arrived, once the embedding has: `layers` are those from the first on.
+    ///
+    /// # Errors
+    /// They end the load.
+    fn layers_arrived(
+        &mut self,
+        _backend: &mut B,
+        _embed_tokens: &B::Matrix,
+        _layers: &[LayerWeights<B>],
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Listens to nothing.
+impl<B: Backend> LoadListener<B> for () {}
+
 /// Reads every tensor that the model needs, in the order in which the files have them, so that each file is read once from its
-/// start to its end. `cancelled` is asked before each chunk.
+/// start to its end.
 ///
 /// # Errors
-/// [`Error::Aborted`] once `cancelled` says so; else what the sources and the backend give.
+/// [`Error::Aborted`] once the listener has cancelled it; else what the sources, the backend and the listener give.
 pub async fn load_weights<B: Backend>(
     backend: &mut B,
     checkpoint: &Checkpoint,
-    progress: &mut dyn FnMut(LoadProgress),
-    cancelled: &dyn Fn() -> bool,
+    listener: &mut dyn LoadListener<B>,
 ) -> Result<Weights<B>> {
     let total = checkpoint.sources.iter().map(|source| source.size()).sum();
     let state = LoadProgress { loaded: 0, total };
-    progress(state);
+    listener.progress(state);
     let mut order: Vec<_> = checkpoint.tensors.iter().collect();
     order.sort_by_key(|(_, tensor)| (tensor.source, tensor.offset));
-    let mut loader = Loader { backend, progress, cancelled, state, under_way: 0, fence: None };
-    let mut tensors = Tensors { matrices: HashMap::new(), vectors: HashMap::new() };
+    let mut loader = Loader { backend, listener, state, under_way: 0, fence: None };
+    let mut tensors = Tensors::default();
     for (index, source) in checkpoint.sources.iter().enumerate() {
         let mut bytes = InOrder { stream: source.stream(0..source.size()).await?, chunk: Vec::new(), taken: 0, at: 0 };
         for (name, tensor) in order.iter().filter(|(_, tensor)| tensor.source == index) {
@@ -46,6 +71,11 @@ pub async fn load_weights<B: Backend>(
             match tensor.shape[..] {
                 [_] => drop(tensors.vectors.insert(**name, loader.vector(&mut bytes, tensor).await?)),
                 _ => drop(tensors.matrices.insert(**name, loader.matrix(&mut bytes, **name, tensor).await?)),
+            }
+            if tensors.gather_layers()?
+                && let Some(embed_tokens) = tensors.matrices.get(&TensorName::EmbedTokens)
+            {
+                loader.listener.layers_arrived(loader.backend, embed_tokens, &tensors.layers)?;
             }
         }
         // What follows is read too: only at its end does a source know whether it was the right file.
@@ -64,7 +94,7 @@ pub async fn load_weights<B: Backend>(
 /// # Errors
 /// What the backend gives, such as [`Error::OutOfDeviceMemory`] where a matrix is over its limits.
 pub fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result<Weights<B>> {
-    let mut tensors = Tensors { matrices: HashMap::new(), vectors: HashMap::new() };
+    let mut tensors = Tensors::default();
     for (name, tensor) in &checkpoint.tensors {
         match tensor.shape[..] {
             [length] => drop(tensors.vectors.insert(*name, backend.vector(&vec![0.0; length])?)),
@@ -77,20 +107,33 @@ pub fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result
     tensors.weights(checkpoint)
 }
 
-/// What has been loaded, by name.
+/// What has been loaded.
 struct Tensors<B: Backend> {
     matrices: HashMap<TensorName, B::Matrix>,
     vectors: HashMap<TensorName, B::Vector>,
+    /// Those that are whole, from the first on.
+    layers: Vec<LayerWeights<B>>,
+}
+
+impl<B: Backend> Default for Tensors<B> {
+    fn default() -> Self {
+        Self { matrices: HashMap::new(), vectors: HashMap::new(), layers: Vec::new() }
+    }
 }
 
 impl<B: Backend> Tensors<B> {
-    fn weights(mut self, checkpoint: &Checkpoint) -> Result<Weights<B>> {
-        let embed_tokens = take(&mut self.matrices, TensorName::EmbedTokens)?;
-        let mut layers = Vec::with_capacity(checkpoint.config.num_hidden_layers);
-        for index in 0..checkpoint.config.num_hidden_layers {
+    fn has(&self, name: TensorName) -> bool {
+        self.matrices.contains_key(&name) || self.vectors.contains_key(&name)
+    }
+
+    /// Puts tensors together where they are a further layer. Tells whether they were.
+    fn gather_layers(&mut self) -> Result<bool> {
+        let before = self.layers.len();
+        while TensorName::of_layer(self.layers.len()).all(|name| self.has(name)) {
+            let index = self.layers.len();
             let mut matrix = |tensor| take(&mut self.matrices, TensorName::Layer(index, tensor));
             let mut vector = |tensor| take(&mut self.vectors, TensorName::Layer(index, tensor));
-            layers.push(LayerWeights {
+            self.layers.push(LayerWeights {
                 input_layernorm: vector(LayerTensor::InputLayernorm)?,
                 q_proj: matrix(LayerTensor::QProj)?,
                 kv_a_proj_with_mqa: matrix(LayerTensor::KvAProjWithMqa)?,
@@ -102,8 +145,21 @@ impl<B: Backend> Tensors<B> {
                 down_proj: matrix(LayerTensor::DownProj)?,
             });
         }
+        Ok(self.layers.len() > before)
+    }
+
+    fn weights(mut self, checkpoint: &Checkpoint) -> Result<Weights<B>> {
+        self.gather_layers()?;
+        let index = self.layers.len();
+        if index < checkpoint.config.num_hidden_layers {
+            let missing = TensorName::of_layer(index).find(|name| !self.has(*name));
+            return Err(Error::Missing(
+                missing.map_or_else(|| format!("layer {index}"), |name| format!("tensor {name}")),
+            ));
+        }
+        let embed_tokens = take(&mut self.matrices, TensorName::EmbedTokens)?;
         let norm = take(&mut self.vectors, TensorName::Norm)?;
-        Ok(Weights { embed_tokens, layers, norm })
+        Ok(Weights { embed_tokens, layers: self.layers, norm })
     }
 }
 
@@ -153,8 +209,7 @@ impl InOrder<'_> {
 
 struct Loader<'a, B: Backend> {
     backend: &'a mut B,
-    progress: &'a mut dyn FnMut(LoadProgress),
-    cancelled: &'a dyn Fn() -> bool,
+    listener: &'a mut dyn LoadListener<B>,
     state: LoadProgress,
     /// Bytes given to the device since the last fence.
     under_way: usize,
@@ -164,14 +219,14 @@ struct Loader<'a, B: Backend> {
 impl<B: Backend> Loader<'_, B> {
     /// As [`InOrder::next`], but the file must not end.
     async fn next<'b>(&mut self, bytes: &'b mut InOrder<'_>, most: u64) -> Result<&'b [u8]> {
-        if (self.cancelled)() {
+        if self.listener.is_cancelled() {
             return Err(Error::Aborted);
         }
         let Some(part) = bytes.next(most).await? else {
             return Err(Error::Truncated("a file ended before its size".to_owned()));
         };
         self.state.loaded += part.len() as u64;
-        (self.progress)(self.state);
+        self.listener.progress(self.state);
         Ok(part)
     }
 

@@ -7,4 +7,4 @@ mod load;
 #[cfg(feature = "gpu")]
 pub(crate) use decode::scale_and_min;
 pub use element_type::ElementType;
-pub use load::{LoadProgress, load_weights, stand_ins};
+pub use load::{LoadListener, LoadProgress, load_weights, stand_ins};

@@ -206,6 +206,11 @@ impl Backend for GpuBackend {
         Ok(y)
     }
 
+    fn resume(&mut self, position: usize, tokens: usize) {
+        // Only embedding asks for the token.
+        self.set_state(0, position, tokens);
+    }
+
     fn norm_matmul(&mut self, x: &Activation, norm: &Buffer, matrix: &Matrix, config: &Config) -> Result<Activation> {
         let y = self.activation(x.tokens, matrix.rows)?;
         self.product(matrix, x, Some((norm, config)), &y, false)?;
