@@ -30,6 +30,14 @@ export function launch({ webgpu = true } = {}) {
 export async function launchOnDisk({ webgpu = true } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "plume-profile-"));
   const context = await chromium.launchPersistentContext(folder, settings(webgpu));
-  context.on("close", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  // The browser's last process may still write while it ends.
+  const remove = () => {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      setTimeout(remove, 100).unref();
+    }
+  };
+  context.on("close", remove);
   return context;
 }

@@ -53,9 +53,9 @@ async function read(url) {
 async function firstToken({ url, device }) {
   const started = performance.now();
   const { Plume } = await import("/plume-lm/dist/index.js");
-  const lm = await Plume.load(url, { device, context_length: 512, cache: false });
-  const loaded = performance.now() - started;
   const messages = [{ role: "user", content: "ab" }];
+  const lm = await Plume.load(url, { device, context_length: 512, cache: false, messages });
+  const loaded = performance.now() - started;
   for await (const part of await lm.chat.completions.create({ messages, stream: true, max_tokens: 1 }))
     if (part.usage?.completion_tokens > 0) break;
   return { loaded, first: performance.now() - started };
@@ -79,15 +79,25 @@ async function open(site) {
   return { page, peak, close: () => context.close() };
 }
 
-export async function run({ runs = "3", device = "gpu", link = "400e6", plume = false }) {
+export async function run({ runs = "3", device: chosen = "gpu", link = "50e6", plume = false }) {
+  // Of a GPU that computes nothing the host's own work is all that can be learnt.
+  const hostOnly = chosen === "null";
+  const device = hostOnly ? "gpu" : chosen;
   prepare();
   const file = generate();
+  const dist = path.join(root, "build/plume-lm/dist");
+  const nullDevice = {
+    "/plume-lm/dist/worker.js": path.join(import.meta.dirname, "null-worker.js"),
+    "/plume-lm/dist/real-worker.js": path.join(dist, "worker.js"),
+    "/load/": import.meta.dirname,
+  };
   const site = await serve({
+    ...(hostOnly && nullDevice),
     "/plume-lm/": path.join(root, "build/plume-lm"),
     "/wllama/": path.join(root, "benches/peers/node_modules/@wllama/wllama"),
     "/engines/": path.join(root, "benches/peers/engines"),
   });
-  const results = { plume: [], ...(!plume && { wllama: [] }) };
+  const results = { plume: [], ...(!plume && !hostOnly && { wllama: [] }) };
   for (let index = 0; index < Number(runs); index++)
     for (const engine of Object.keys(results)) {
       const server = await hub({ [name]: file });
@@ -116,10 +126,10 @@ export async function run({ runs = "3", device = "gpu", link = "400e6", plume = 
     renderer_mib: of("plume", (r) => r.renderer_mib),
     load_over_download: of("plume", (r) => r.load_ms / r.download_ms),
     reload_over_read: of("plume", (r) => r.reload_ms / r.read_ms),
-    refetched_fraction: await cut(site, file, device),
-    ...(await slow(site, file, device, Number(link) / 8)),
+    ...(!hostOnly && { refetched_fraction: await cut(site, file, device) }),
+    ...(!hostOnly && (await slow(site, file, device, Number(link) / 8))),
   };
-  const peer = plume
+  const peer = !results.wllama
     ? undefined
     : {
         renderer_mib: of("wllama", (r) => r.renderer_mib),

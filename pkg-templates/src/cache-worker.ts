@@ -1,4 +1,5 @@
 // The worker that lists, deletes, checks and exports kept files: only workers have synchronous access to them.
+import * as bindings from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
 import { CacheManager, type CacheCalls } from "./cache.js";
 import { browserMedium } from "./store-browser.js";
@@ -9,7 +10,10 @@ export interface CacheCall {
   url?: string | undefined;
 }
 
-const manager = new CacheManager(browserMedium);
+const manager = new CacheManager(browserMedium, async () => {
+  await bindings.default({ module_or_path: new URL("./wasm/plume_bg.wasm", import.meta.url) });
+  return bindings.checksum;
+});
 
 addEventListener("message", ({ data: { task, url } }: MessageEvent<CacheCall>) => {
   // `url` is there where the task asks for one.

@@ -1,6 +1,6 @@
 // What `Plume.cache` does with the files that loads have kept.
 import { PlumeError } from "./errors.js";
-import { BLOCK, isThere, megabytes, StoredFile, type Head, type Medium } from "./store.js";
+import { BLOCK, megabytes, StoredFile, type Checksum, type Head, type Medium } from "./store.js";
 
 /** A kept file, as `Plume.cache` tells of it. */
 export interface CachedFile {
@@ -25,7 +25,11 @@ export interface CacheCalls {
 
 /** Does it here. */
 export class CacheManager implements CacheCalls {
-  constructor(private readonly medium: () => Promise<Medium | undefined>) {}
+  constructor(
+    private readonly medium: () => Promise<Medium | undefined>,
+    /** Asked for only where it is needed. */
+    private readonly checksum: () => Promise<Checksum>,
+  ) {}
 
   async list(): Promise<CachedFile[]> {
     return (await this.files()).map(({ file }) => file).sort((a, b) => (a.url < b.url ? -1 : 1));
@@ -45,7 +49,8 @@ export class CacheManager implements CacheCalls {
     const results = [];
     for (const { name, head } of await this.files(url)) {
       const medium = (await this.medium())!;
-      const file = await StoredFile.open(await medium.open(name), medium, head.key, head.url);
+      const checksum = await this.checksum();
+      const file = await StoredFile.open(await medium.open(name), medium, checksum, head.key, head.url);
       results.push({ url: head.url, bad: await file.check().finally(() => file.close()) });
     }
     return results;
@@ -71,10 +76,10 @@ export class CacheManager implements CacheCalls {
       if (head?.size === undefined || (url !== undefined && head.url !== url)) continue;
       const { size, sha256 } = head;
       const count = Math.ceil(size / BLOCK);
-      const digests = await shelf!.readDigests(count).catch(() => new Uint8Array());
+      const checksums = await shelf!.readChecksums(count).catch(() => new BigUint64Array());
       let stored = 0;
-      for (let block = 0; block < count; block++)
-        if (isThere(digests, block)) stored += Math.min(BLOCK, size - block * BLOCK);
+      for (const [block, checksum] of checksums.entries())
+        if (checksum) stored += Math.min(BLOCK, size - block * BLOCK);
       const file = { url: head.url, size, stored, complete: stored === size, ...(sha256 && { sha256 }) };
       found.push({ name, head, file });
     }

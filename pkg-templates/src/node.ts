@@ -7,7 +7,7 @@ import { PlumeError } from "./errors.js";
 import { CacheManager, ModelCache } from "./cache.js";
 import { isHubName } from "./names.js";
 import { loadHere, type Core } from "./runtime.js";
-import { Store } from "./store.js";
+import { Store, type Checksum } from "./store.js";
 import { files as fileMedium } from "./store-files.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
@@ -29,7 +29,8 @@ export const Plume = {
       const files = await local(source ?? embedded);
       const { cache = true, signal } = started;
       const medium = cache === false ? undefined : await fileMedium(cache === true ? undefined : cache);
-      const core = { ...(await newestCore()), store: medium && new Store(medium, signal) };
+      const newest = await newestCore();
+      const core = { ...newest, store: medium && new Store(medium, newest.bindings.checksum, signal) };
       if (started.device === "cpu") return loadHere(core, files, started);
       await provideWebGpu();
       return asWorker(() => loadHere(core, files, started));
@@ -37,7 +38,7 @@ export const Plume = {
     return Loaded.start(start, model, options);
   },
   /** The files that loads have kept in the usual folder. */
-  cache: new ModelCache(new CacheManager(() => fileMedium())),
+  cache: new ModelCache(new CacheManager(() => fileMedium(), checksum)),
 };
 
 let crashes = 0;
@@ -50,6 +51,12 @@ async function newestCore(): Promise<Core> {
     wasm: await readFile(new URL("./wasm/plume_bg.wasm", import.meta.url)),
     onCrash: () => (crashes = Math.max(crashes, count + 1)),
   };
+}
+
+async function checksum(): Promise<Checksum> {
+  const { bindings, wasm } = await newestCore();
+  await bindings.default({ module_or_path: wasm });
+  return bindings.checksum;
 }
 
 let loads = 0;

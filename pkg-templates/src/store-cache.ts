@@ -1,5 +1,5 @@
 // The Cache API, for browsers and threads that have no origin private file system: a response a block.
-import { DIGEST, hex, lock, type Head, type Medium, type Shelf } from "./store.js";
+import { lock, type Checksums, type Head, type Medium, type Shelf } from "./store.js";
 
 const ROOT = "https://plume-lm.invalid/";
 
@@ -19,7 +19,7 @@ class CacheMedium implements Medium {
     return new CacheShelf(this.cache, `${ROOT}${name}/`, await lock(name, signal));
   }
 
-  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readChecksums"> | undefined> {
     return new CacheShelf(this.cache, `${ROOT}${name}/`, () => {});
   }
 
@@ -52,25 +52,22 @@ class CacheShelf implements Shelf {
     return this.cache.put(`${this.root}head`, Response.json(head));
   }
 
-  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
-    const digests = new Uint8Array(count * DIGEST);
-    for (let block = 0; block < count; block++) {
-      const digest = (await this.cache.match(this.root + block))?.headers.get("digest") ?? "";
-      for (let i = 0; i < digest.length / 2; i++)
-        digests[block * DIGEST + i] = Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16);
-    }
-    return digests;
+  async readChecksums(count: number): Promise<Checksums> {
+    const checksums = new BigUint64Array(count);
+    for (let block = 0; block < count; block++)
+      checksums[block] = BigInt((await this.cache.match(this.root + block))?.headers.get("checksum") ?? 0);
+    return checksums;
   }
 
-  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, checksum: bigint): Promise<void> {
     const url = this.root + block;
-    if (digest.every((byte) => byte === 0)) await this.cache.delete(url);
-    else await this.cache.put(url, new Response(bytes, { headers: { digest: hex(digest) } }));
+    if (checksum === 0n) await this.cache.delete(url);
+    else await this.cache.put(url, new Response(bytes, { headers: { checksum: String(checksum) } }));
   }
 
-  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async readBlock(block: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     const response = await this.cache.match(this.root + block);
-    return new Uint8Array((await response?.arrayBuffer()) ?? new ArrayBuffer()).subarray(0, length);
+    return new Uint8Array((await response?.arrayBuffer()) ?? new ArrayBuffer()).subarray(0, into.length);
   }
 
   async blob(size: number): Promise<Blob> {

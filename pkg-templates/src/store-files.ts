@@ -3,7 +3,7 @@ import { constants, openAsBlob } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm, statfs, writeFile, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { BLOCK, DIGEST, lock, padded, parseHead, type Head, type Medium, type Shelf } from "./store.js";
+import { BLOCK, asChecksums, lock, parseHead, type Checksums, type Head, type Medium, type Shelf } from "./store.js";
 
 /** Where models are kept unless somebody says otherwise. */
 function usualFolder(): string {
@@ -34,9 +34,9 @@ class Files implements Medium {
     try {
       // Neither emptied nor appended to where it is there.
       const flags = constants.O_RDWR | constants.O_CREAT;
-      for (const part of ["data", "digests"]) handles.push(await open(this.at(`${name}.${part}`), flags));
-      const [data, digests] = handles as [FileHandle, FileHandle];
-      return new FilesShelf(this.at(name), data, digests, (unused) => {
+      for (const part of ["data", "checksums"]) handles.push(await open(this.at(`${name}.${part}`), flags));
+      const [data, checksums] = handles as [FileHandle, FileHandle];
+      return new FilesShelf(this.at(name), data, checksums, (unused) => {
         if (unused) void this.remove(name).finally(release);
         else release();
       });
@@ -47,10 +47,10 @@ class Files implements Medium {
     }
   }
 
-  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readChecksums"> | undefined> {
     return {
       readHead: () => readHead(this.at(`${name}.head`)),
-      readDigests: async (count) => padded(await readFile(this.at(`${name}.digests`)), count),
+      readChecksums: async (count) => asChecksums(await readFile(this.at(`${name}.checksums`)), count),
     };
   }
 
@@ -60,7 +60,7 @@ class Files implements Medium {
   }
 
   async remove(name: string): Promise<void> {
-    for (const part of ["data", "digests", "head"]) await rm(this.at(`${name}.${part}`), { force: true });
+    for (const part of ["data", "checksums", "head"]) await rm(this.at(`${name}.${part}`), { force: true });
   }
 
   async room(): Promise<{ quota: number; free: number } | undefined> {
@@ -79,7 +79,7 @@ class FilesShelf implements Shelf {
   constructor(
     private readonly base: string,
     private readonly data: FileHandle,
-    private readonly digests: FileHandle,
+    private readonly checksums: FileHandle,
     private readonly closed: (unused: boolean) => void,
   ) {}
 
@@ -94,19 +94,19 @@ class FilesShelf implements Shelf {
     await rename(fresh, `${this.base}.head`);
   }
 
-  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
-    return padded(await readFile(`${this.base}.digests`), count);
+  async readChecksums(count: number): Promise<Checksums> {
+    return asChecksums(await readFile(`${this.base}.checksums`), count);
   }
 
-  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, checksum: bigint): Promise<void> {
     await this.data.write(bytes, 0, bytes.length, block * BLOCK);
-    await this.digests.write(digest, 0, DIGEST, block * DIGEST);
+    const word = BigUint64Array.of(checksum);
+    await this.checksums.write(word, 0, word.byteLength, block * word.byteLength);
   }
 
-  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(length);
-    const { bytesRead } = await this.data.read(bytes, 0, length, block * BLOCK);
-    return bytes.subarray(0, bytesRead);
+  async readBlock(block: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const { bytesRead } = await this.data.read(into, 0, into.length, block * BLOCK);
+    return into.subarray(0, bytesRead);
   }
 
   async blob(size: number): Promise<Blob> {
@@ -115,11 +115,11 @@ class FilesShelf implements Shelf {
 
   async clear(): Promise<void> {
     await rm(`${this.base}.head`, { force: true });
-    await this.digests.truncate();
+    await this.checksums.truncate();
     await this.data.truncate();
   }
 
   close(unused = false): void {
-    void Promise.allSettled([this.data.close(), this.digests.close()]).then(() => this.closed(unused));
+    void Promise.allSettled([this.data.close(), this.checksums.close()]).then(() => this.closed(unused));
   }
 }

@@ -1,5 +1,5 @@
 // The origin private file system, with synchronous access handles, which only workers have.
-import { BLOCK, DIGEST, lock, padded, parseHead, type Head, type Medium, type Shelf } from "./store.js";
+import { BLOCK, asChecksums, lock, parseHead, type Checksums, type Head, type Medium, type Shelf } from "./store.js";
 
 interface Handle {
   read(to: Uint8Array<ArrayBuffer>, options: { at: number }): number;
@@ -13,8 +13,8 @@ interface Handle {
 type FileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<Handle> };
 type Folder = FileSystemDirectoryHandle & { keys(): AsyncIterableIterator<string> };
 
-/** A file in three: its bytes, the digests of its blocks, and what is known of it. */
-const PARTS = ["data", "digests", "head"] as const;
+/** A file in three: its bytes, the checksums of its blocks, and what is known of it. */
+const PARTS = ["data", "checksums", "head"] as const;
 
 /** The medium, where this browser and this thread have it. */
 export async function opfs(): Promise<Medium | undefined> {
@@ -44,22 +44,23 @@ class Opfs implements Medium {
       release();
       throw error;
     }
-    const [data, digests, head] = handles as [Handle, Handle, Handle];
+    const [data, checksums, head] = handles as [Handle, Handle, Handle];
     const blob = async (size: number) =>
       (await (await this.folder.getFileHandle(`${name}.data`)).getFile()).slice(0, size);
-    return new OpfsShelf(data, digests, head, blob, (unused) => {
+    return new OpfsShelf(data, checksums, head, blob, (unused) => {
       if (unused) void this.remove(name).finally(release);
       else release();
     });
   }
 
-  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined> {
+  async peek(name: string): Promise<Pick<Shelf, "readHead" | "readChecksums"> | undefined> {
     const file = async (part: string) => (await this.folder.getFileHandle(`${name}.${part}`)).getFile();
     try {
       const head = await file("head");
       return {
         readHead: async () => parseHead(await head.text()),
-        readDigests: async (count) => padded(new Uint8Array(await (await file("digests")).arrayBuffer()), count),
+        readChecksums: async (count) =>
+          asChecksums(new Uint8Array(await (await file("checksums")).arrayBuffer()), count),
       };
     } catch {
       return undefined; // There is no such file.
@@ -85,7 +86,7 @@ class Opfs implements Medium {
 class OpfsShelf implements Shelf {
   constructor(
     private readonly data: Handle,
-    private readonly digests: Handle,
+    private readonly checksums: Handle,
     private readonly head: Handle,
     readonly blob: (size: number) => Promise<Blob>,
     private readonly closed: (unused: boolean) => void,
@@ -99,32 +100,32 @@ class OpfsShelf implements Shelf {
     const bytes = new TextEncoder().encode(JSON.stringify(head));
     // A head must not outlive what it speaks of.
     this.data.flush();
-    this.digests.flush();
+    this.checksums.flush();
     write(this.head, bytes, 0);
     this.head.truncate(bytes.length);
     this.head.flush();
   }
 
-  async readDigests(count: number): Promise<Uint8Array<ArrayBuffer>> {
-    return padded(all(this.digests), count);
+  async readChecksums(count: number): Promise<Checksums> {
+    return asChecksums(all(this.checksums), count);
   }
 
-  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void> {
+  async writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, checksum: bigint): Promise<void> {
     write(this.data, bytes, block * BLOCK);
-    write(this.digests, digest, block * DIGEST);
+    const word = BigUint64Array.of(checksum);
+    write(this.checksums, new Uint8Array(word.buffer), block * word.byteLength);
   }
 
-  async readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(length);
-    return bytes.subarray(0, this.data.read(bytes, { at: block * BLOCK }));
+  async readBlock(block: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    return into.subarray(0, this.data.read(into, { at: block * BLOCK }));
   }
 
   async clear(): Promise<void> {
-    for (const handle of [this.head, this.digests, this.data]) handle.truncate(0);
+    for (const handle of [this.head, this.checksums, this.data]) handle.truncate(0);
   }
 
   close(unused = false): void {
-    for (const handle of [this.data, this.digests, this.head]) handle.close();
+    for (const handle of [this.data, this.checksums, this.head]) handle.close();
     this.closed(unused);
   }
 }

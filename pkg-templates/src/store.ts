@@ -1,10 +1,12 @@
-// Files from the network, kept in blocks. A block is there once its digest is: what a tab that was closed, or a machine that lost
+// Files from the network, kept in blocks. A block is there once its checksum is: what a tab that was closed, or a machine that lost
 // power, has left half written is found out when it is read, and asked for again.
 
 /** Bytes of a block. As in src/web/store.rs. */
 export const BLOCK = 1 << 20;
-/** Bytes of a block's SHA-256. */
-export const DIGEST = 32;
+/** The core's checksum of some bytes, never 0: quicker than any that a browser has. Another seed gives another. */
+export type Checksum = (bytes: Uint8Array, seed: bigint) => bigint;
+/** By block; 0 where the block is not there. */
+export type Checksums = BigUint64Array<ArrayBuffer>;
 
 /** What is known of a kept file. */
 export interface Head {
@@ -24,11 +26,12 @@ export interface Head {
 export interface Shelf {
   readHead(): Promise<Head | undefined>;
   writeHead(head: Head): Promise<void>;
-  /** The digests of so many blocks, one after the other; zeros where there is none. */
-  readDigests(count: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** The digest is written last; one of zeros means that the block is no longer there. */
-  writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, digest: Uint8Array<ArrayBuffer>): Promise<void>;
-  readBlock(block: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Those of so many blocks. */
+  readChecksums(count: number): Promise<Checksums>;
+  /** The checksum is written last; 0 means that the block is no longer there. */
+  writeBlock(block: number, bytes: Uint8Array<ArrayBuffer>, checksum: bigint): Promise<void>;
+  /** May put the bytes where `into` is, which has room for them. */
+  readBlock(block: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   /** The first so many bytes. */
   blob(size: number): Promise<Blob>;
   clear(): Promise<void>;
@@ -40,8 +43,8 @@ export interface Shelf {
 export interface Medium {
   /** Opens a file's place; waits while somebody else has it open. */
   open(name: string, signal?: AbortSignal): Promise<Shelf>;
-  /** A file's head and its digests, without waiting. */
-  peek(name: string): Promise<Pick<Shelf, "readHead" | "readDigests"> | undefined>;
+  /** A file's head and its checksums, without waiting. */
+  peek(name: string): Promise<Pick<Shelf, "readHead" | "readChecksums"> | undefined>;
   /** Those of all files, and of what is left of files whose removal was interrupted. */
   names(): Promise<string[]>;
   /** Removes a file, which is not open. */
@@ -52,22 +55,17 @@ export interface Medium {
 
 export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-/** Whether a block is there. */
-export const isThere = (digests: Uint8Array, block: number) =>
-  digests.subarray(block * DIGEST, (block + 1) * DIGEST).some((byte) => byte !== 0);
+const nameOf = async (key: string) => {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
+  return Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+};
 
-const digestOf = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-
-/** Bytes as hexadecimal digits. */
-export const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-const nameOf = async (key: string) => hex((await digestOf(new TextEncoder().encode(key))).subarray(0, 16));
-
-/** The digests of so many blocks, of which a medium may have fewer. */
-export function padded(bytes: Uint8Array, count: number): Uint8Array<ArrayBuffer> {
-  const digests = new Uint8Array(count * DIGEST);
-  digests.set(bytes.subarray(0, digests.length));
-  return digests;
+/** As many bytes as a medium has of so many blocks' checksums. */
+export function asChecksums(bytes: Uint8Array, count: number): Checksums {
+  const checksums = new BigUint64Array(count);
+  const room = new Uint8Array(checksums.buffer);
+  room.set(bytes.subarray(0, room.length));
+  return checksums;
 }
 
 /** A head as text, or undefined where it is half written. */
@@ -83,13 +81,14 @@ export function parseHead(text: string): Head | undefined {
 export class Store {
   constructor(
     private readonly medium: Medium,
+    private readonly checksum: Checksum,
     private readonly signal?: AbortSignal,
   ) {}
 
   async open(key: string, url: string): Promise<StoredFile> {
     const shelf = await this.medium.open(await nameOf(key), this.signal);
     try {
-      return await StoredFile.open(shelf, this.medium, key, url);
+      return await StoredFile.open(shelf, this.medium, this.checksum, key, url);
     } catch (error) {
       shelf.close();
       throw error;
@@ -110,26 +109,28 @@ export class Store {
   }
 }
 
-/** What tells the blocks of one version from those of another. */
-const saltOf = ({ version, size }: Head) => digestOf(new TextEncoder().encode(`${version}\n${size}`));
+const seedOf = (checksum: Checksum, { version, size }: Head) =>
+  checksum(new TextEncoder().encode(`${version}\n${size}`), 0n);
 
-/** A file that is open in the store. A block's digest is that of its bytes, xor the salt of the file's version. */
+/** A file that is open in the store. */
 export class StoredFile {
   private closed = false;
 
   private constructor(
     private readonly shelf: Shelf,
     private readonly medium: Medium,
+    private readonly checksum: Checksum,
     private head: Head,
-    private digests: Uint8Array<ArrayBuffer>,
-    private salt: Uint8Array,
+    private checksums: Checksums,
+    /** What tells the blocks of one version from those of another. */
+    private seed = seedOf(checksum, head),
   ) {}
 
-  static async open(shelf: Shelf, medium: Medium, key: string, url: string): Promise<StoredFile> {
+  static async open(shelf: Shelf, medium: Medium, checksum: Checksum, key: string, url: string): Promise<StoredFile> {
     const head = await shelf.readHead();
     const known = head?.key === key && head.version !== undefined && head.size !== undefined;
-    const digests = known ? await shelf.readDigests(Math.ceil(head.size! / BLOCK)) : new Uint8Array();
-    return new StoredFile(shelf, medium, known ? head : { key, url }, digests, await saltOf(head ?? { key, url }));
+    const checksums = known ? await shelf.readChecksums(Math.ceil(head.size! / BLOCK)) : new BigUint64Array();
+    return new StoredFile(shelf, medium, checksum, known ? head : { key, url }, checksums);
   }
 
   get version(): string | undefined {
@@ -145,7 +146,7 @@ export class StoredFile {
   }
 
   has(block: number): boolean {
-    return isThere(this.digests, block);
+    return !!this.checksums[block];
   }
 
   /** Forgets what is there, and makes sure that there is room. */
@@ -160,25 +161,22 @@ export class StoredFile {
         ),
         { name: "QuotaExceededError" },
       );
-    const digests = new Uint8Array(Math.ceil(size / BLOCK) * DIGEST);
     this.head = { ...this.head, version, size };
-    this.salt = await saltOf(this.head);
+    this.seed = seedOf(this.checksum, this.head);
     await this.guarded(() => this.shelf.writeHead(this.head));
-    this.digests = digests;
+    this.checksums = new BigUint64Array(Math.ceil(size / BLOCK));
   }
 
-  /** A block, or undefined where it is not what was written; then it is not there any more. */
-  async read(block: number): Promise<Uint8Array | undefined> {
-    const digest = this.digests.subarray(block * DIGEST, (block + 1) * DIGEST);
+  /** A block, where `into` is perhaps; undefined where it is not what was written: then it is not there any more. */
+  async read(block: number, into: Uint8Array<ArrayBuffer>): Promise<Uint8Array | undefined> {
     try {
-      const bytes = await this.shelf.readBlock(block, Math.min(BLOCK, this.head.size! - block * BLOCK));
-      const found = await this.digest(bytes);
-      if (found.every((byte, index) => byte === digest[index])) return bytes;
+      const bytes = await this.shelf.readBlock(block, into.subarray(0, this.head.size! - block * BLOCK));
+      if (this.checksum(bytes, this.seed) === this.checksums[block]) return bytes;
     } catch {
       // What cannot be read is not there.
     }
-    digest.fill(0);
-    await this.shelf.writeBlock(block, new Uint8Array(), new Uint8Array(DIGEST)).catch(() => {}); // A disk that fails at all.
+    this.checksums[block] = 0n;
+    await this.shelf.writeBlock(block, new Uint8Array(), 0n).catch(() => {}); // A disk that fails at all.
     if (this.head.sha256 !== undefined) {
       delete this.head.sha256;
       await this.shelf.writeHead(this.head).catch(() => {});
@@ -187,9 +185,9 @@ export class StoredFile {
   }
 
   async write(block: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const digest = await this.digest(bytes);
-    await this.guarded(() => this.shelf.writeBlock(block, bytes, digest));
-    this.digests.set(digest, block * DIGEST);
+    const checksum = this.checksum(bytes, this.seed);
+    await this.guarded(() => this.shelf.writeBlock(block, bytes, checksum));
+    this.checksums[block] = checksum;
   }
 
   /** The whole file was found to have this SHA-256. */
@@ -201,15 +199,16 @@ export class StoredFile {
   async clear(): Promise<void> {
     const { key, url } = this.head;
     this.head = { key, url };
-    this.digests = new Uint8Array();
+    this.checksums = new BigUint64Array();
     await this.shelf.clear();
   }
 
   /** Bytes of blocks that are not what was written; they are not there any more. */
   async check(): Promise<number> {
     let bad = 0;
+    const into = new Uint8Array(BLOCK);
     for (let block = 0; block * BLOCK < this.head.size!; block++) {
-      if (!this.has(block) || (await this.read(block))) continue;
+      if (!this.has(block) || (await this.read(block, into))) continue;
       bad += Math.min(BLOCK, this.head.size! - block * BLOCK);
     }
     return bad;
@@ -219,10 +218,6 @@ export class StoredFile {
     if (this.closed) return;
     this.closed = true;
     this.shelf.close(this.head.version === undefined);
-  }
-
-  private async digest(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    return (await digestOf(bytes)).map((byte, index) => byte ^ this.salt[index]!);
   }
 
   /** A full disk says what to do. */

@@ -31,7 +31,7 @@ async function answer(call: Call): Promise<unknown> {
       const onProgress: LoadOptions["onProgress"] = (progress) => postMessage({ progress });
       const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
       const medium = call.options.cache === false ? undefined : await browserMedium();
-      const store = medium && new Store(medium, abort.signal);
+      const store = medium && new Store(medium, bindings.checksum, abort.signal);
       const options = { ...call.options, signal: abort.signal, control, onProgress };
       runtime = await loadHere({ bindings, wasm, store }, call.model, options);
       return undefined;

@@ -2,7 +2,7 @@
 
 use super::{
     error::with_cause,
-    host::Host,
+    host::{Host, SILENCE},
     remote::RemoteFile,
     store::Store,
     timer::{global, pause, within},
@@ -13,7 +13,8 @@ use std::{cell::RefCell, collections::HashSet, ops::Range, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, RequestCache, RequestInit, Response,
+    AbortController, AbortSignal, Headers, ReadableStreamByobReader, ReadableStreamDefaultReader, RequestCache,
+    RequestInit, Response,
 };
 
 /// Milliseconds before a request is made again, doubled each time that nothing has come in between.
@@ -178,8 +179,13 @@ impl<'a> Patience<'a> {
         if waited + wait > self.connection.patience {
             return Err(given_up(error, waited));
         }
-        self.connection.host.retrying(&error);
-        pause(wait, self.connection.signal.as_ref()).await
+        // In a long wait others may stop bringing something.
+        let first = wait.min(SILENCE * 1.1);
+        for part in [first, wait - first] {
+            self.connection.host.retrying(&error);
+            pause(part, self.connection.signal.as_ref()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -196,26 +202,48 @@ fn given_up(error: Error, waited: f64) -> Error {
 
 /// A response's body as it arrives.
 pub(super) struct Body<'a> {
-    reader: ReadableStreamDefaultReader,
+    reader: Reader,
     url: &'a str,
     connection: &'a Connection,
 }
 
+enum Reader {
+    /// Always into the same room: fresh memory for every chunk costs more than all else that is done with it.
+    Into(ReadableStreamByobReader, Uint8Array),
+    /// Where the platform has no such reader.
+    Chunks(ReadableStreamDefaultReader),
+}
+
+/// Bytes that are read at once.
+const ROOM: u32 = 1 << 18;
+
 impl<'a> Body<'a> {
     pub fn new(response: &Response, url: &'a str, connection: &'a Connection) -> Result<Self> {
         let stream = response.body().ok_or_else(|| Error::Http(format!("{url}: the answer has no body")))?;
-        Ok(Self { reader: stream.get_reader().unchecked_into(), url, connection })
+        let reader = match ReadableStreamByobReader::new(&stream) {
+            Ok(reader) => Reader::Into(reader, Uint8Array::new_with_length(ROOM)),
+            Err(_) => Reader::Chunks(stream.get_reader().unchecked_into()),
+        };
+        Ok(Self { reader, url, connection })
     }
 
-    /// The next chunk, never empty, or `None` after the last.
+    /// The next chunk, never empty and there until the one after it is asked for; `None` after the last.
     pub async fn next(&mut self) -> std::result::Result<Option<Uint8Array>, Failure> {
         loop {
-            let step = self.connection.settled(&self.reader.read(), self.url, "the connection broke: ").await?;
+            let promise = match &self.reader {
+                Reader::Into(reader, room) => reader.read_with_array_buffer_view(room),
+                Reader::Chunks(reader) => reader.read(),
+            };
+            let step = self.connection.settled(&promise, self.url, "the connection broke: ").await?;
             let field = |name: &str| Reflect::get(&step, &name.into()).unwrap_or(JsValue::UNDEFINED);
             if field("done").is_truthy() {
                 return Ok(None);
             }
             let chunk: Uint8Array = field("value").unchecked_into();
+            if let Reader::Into(_, room) = &mut self.reader {
+                // What was given is detached; the same memory comes back as another object.
+                *room = Uint8Array::new(&chunk.buffer());
+            }
             if chunk.length() > 0 {
                 return Ok(Some(chunk));
             }
@@ -226,7 +254,10 @@ impl<'a> Body<'a> {
 impl Drop for Body<'_> {
     /// Ends the download where nobody reads on; a body read to its end does not mind.
     fn drop(&mut self) {
-        let ignored = JsFuture::from(self.reader.cancel());
+        let ignored = JsFuture::from(match &self.reader {
+            Reader::Into(reader, _) => reader.cancel(),
+            Reader::Chunks(reader) => reader.cancel(),
+        });
         wasm_bindgen_futures::spawn_local(async move {
             let _ = ignored.await;
         });

@@ -6,7 +6,7 @@ use std::{cell::Cell, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
 /// Milliseconds without a byte after which a request that is made again is worth telling.
-const SILENCE: f64 = 1000.0;
+pub(super) const SILENCE: f64 = 1000.0;
 
 #[wasm_bindgen]
 extern "C" {

@@ -10,6 +10,7 @@ use crate::{
     source::{Chosen, Folder, HubName, Listing, MemorySource, Source},
 };
 use async_trait::async_trait;
+use js_sys::Uint8Array;
 use std::{ops::Range, rc::Rc};
 use web_sys::Response;
 
@@ -220,7 +221,7 @@ async fn unmeasured(
         connection.host.received(chunk.length());
         while chunk.length() > 0 {
             if blocks.last().is_none_or(|block: &Started| u64::from(block.filled) == BLOCK) {
-                blocks.push(Started::new(BLOCK as u32));
+                blocks.push(Started::new(Uint8Array::new_with_length(BLOCK as u32)));
             }
             let block = blocks.last_mut().expect("a block was begun");
             chunk = block.fill(&chunk);

@@ -62,6 +62,8 @@ struct State {
     ranges: bool,
     /// Blocks that nobody has read yet. They are JavaScript's, so that the core's own memory stays small.
     waiting: RefCell<HashMap<u32, Uint8Array>>,
+    /// Room for blocks, to be used again: what a platform gives afresh it first has to make and to clear.
+    spare: RefCell<Vec<Uint8Array>>,
     under_way: RefCell<HashSet<u32>>,
     requests: Cell<usize>,
     /// Where the reader is.
@@ -137,6 +139,7 @@ impl RemoteFile {
             kept,
             ranges,
             waiting: RefCell::default(),
+            spare: RefCell::default(),
             under_way: RefCell::default(),
             requests: Cell::new(0),
             reader: Cell::new(0),
@@ -228,6 +231,20 @@ impl State {
         .await
     }
 
+    /// Room for so many bytes, at most a block.
+    fn room(&self, length: u32) -> Uint8Array {
+        let spare = if u64::from(length) == BLOCK { self.spare.borrow_mut().pop() } else { None };
+        spare.unwrap_or_else(|| Uint8Array::new_with_length(length))
+    }
+
+    /// Takes back room that nobody else has.
+    fn spare(&self, room: Uint8Array) {
+        let mut spare = self.spare.borrow_mut();
+        if u64::from(room.length()) == BLOCK && spare.len() < MOST_WAITING as usize {
+            spare.push(room);
+        }
+    }
+
     /// A block's bytes. It stays where it is, unless it is `taken`.
     async fn block(self: &Rc<Self>, block: u32, taken: bool) -> Result<Uint8Array> {
         if self.reader.replace(block) != block {
@@ -241,7 +258,7 @@ impl State {
             let kept = self.kept.as_ref().filter(|kept| kept.has(block));
             let found = match (waiting, kept) {
                 (Some(bytes), _) => Some(bytes),
-                (None, Some(kept)) => kept.read(block).await,
+                (None, Some(kept)) => kept.read(block, &self.room(BLOCK as u32)).await,
                 (None, None) => None,
             };
             if let Some(bytes) = found {
@@ -365,7 +382,7 @@ impl State {
                 }
                 let block = self.bytes(&(left.next..left.next + 1));
                 let length = (block.end - block.start) as u32;
-                let started = left.started.get_or_insert_with(|| Started::new(length));
+                let started = left.started.get_or_insert_with(|| Started::new(self.room(length)));
                 chunk = started.fill(&chunk);
                 if started.filled == length {
                     let Some(Started { bytes, .. }) = left.started.take() else { continue };
@@ -390,6 +407,8 @@ impl State {
         let soon = self.reader.get()..self.reader.get() + MOST_WAITING / 2;
         if !self.is_kept(block) || soon.contains(&block) {
             self.waiting.borrow_mut().insert(block, bytes);
+        } else {
+            self.spare(bytes);
         }
         self.under_way.borrow_mut().remove(&block);
         self.wake();
@@ -411,8 +430,8 @@ pub(super) struct Started {
 }
 
 impl Started {
-    pub fn new(length: u32) -> Self {
-        Self { bytes: Uint8Array::new_with_length(length), filled: 0 }
+    pub fn new(bytes: Uint8Array) -> Self {
+        Self { bytes, filled: 0 }
     }
 
     /// Takes what still fits, and gives the rest.
@@ -526,8 +545,12 @@ impl ByteStream for Blocks<'_> {
         if self.last {
             self.file.state.read_ahead(block);
         }
-        let bytes = self.file.state.block(block, self.last && end.is_multiple_of(BLOCK)).await?;
-        let bytes = bytes.subarray((self.left.start - first) as u32, (end - first) as u32).to_vec();
+        let state = &self.file.state;
+        let room = state.block(block, self.last && end.is_multiple_of(BLOCK)).await?;
+        let bytes = room.subarray((self.left.start - first) as u32, (end - first) as u32).to_vec();
+        if !state.waiting.borrow().contains_key(&block) {
+            state.spare(room);
+        }
         if let Some(check) = &mut self.check {
             check.hasher.update(&bytes);
         }

@@ -3,10 +3,18 @@
 use super::error::text;
 use crate::{Error, Result};
 use js_sys::{Reflect, Uint8Array};
+use twox_hash::XxHash64;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
 /// Bytes of a block, the last of a file excepted: what is asked for, checked and kept as one. As in store.ts.
 pub(super) const BLOCK: u64 = 1 << 20;
+
+/// What the store knows a block by, never 0: XXH64. `seed` is another for each version of a file.
+#[wasm_bindgen]
+#[must_use]
+pub fn checksum(bytes: &[u8], seed: u64) -> u64 {
+    XxHash64::oneshot(seed, bytes).max(1)
+}
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,7 +40,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn begin(this: &StoredFile, version: &str, size: f64) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    async fn read(this: &StoredFile, block: u32) -> std::result::Result<JsValue, JsValue>;
+    async fn read(this: &StoredFile, block: u32, into: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn write(this: &StoredFile, block: u32, bytes: &Uint8Array) -> std::result::Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -113,9 +121,10 @@ impl Kept {
         self.0.begin(version, size as f64).await.map(drop).map_err(|thrown| failed(&thrown))
     }
 
-    /// A block, or `None` where it is not there or not what was written; then [`Kept::has`] says so from now on.
-    pub async fn read(&self, block: u32) -> Option<Uint8Array> {
-        self.0.read(block).await.ok()?.dyn_into().ok()
+    /// A block, or `None` where it is not there or not what was written; then [`Kept::has`] says so from now on. `into` has
+    /// room for it, which may be used.
+    pub async fn read(&self, block: u32, into: &Uint8Array) -> Option<Uint8Array> {
+        self.0.read(block, into).await.ok()?.dyn_into().ok()
     }
 
     /// # Errors

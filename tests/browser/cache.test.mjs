@@ -142,7 +142,9 @@ test("the Cache API keeps the same where files cannot be had", async (t) => {
     const { BLOCK, Store } = await import("/plume-lm/dist/store.js");
     const { CacheManager } = await import("/plume-lm/dist/cache.js");
     const medium = await cacheApi();
-    const store = new Store(medium);
+    const bindings = await import("/plume-lm/dist/wasm/plume.js");
+    await bindings.default({ module_or_path: "/plume-lm/dist/wasm/plume_bg.wasm" });
+    const store = new Store(medium, bindings.checksum);
     const blocks = [new Uint8Array(BLOCK).fill(7), Uint8Array.of(1, 2, 3)];
     const size = BLOCK + 3;
     const url = "https://example.test/model.gguf";
@@ -151,12 +153,21 @@ test("the Cache API keeps the same where files cannot be had", async (t) => {
     await file.write(1, blocks[1]);
     file.close();
     file = await store.open("key", url);
-    const resumed = [file.version, file.size, file.has(0), file.has(1), [...(await file.read(1))]];
+    const resumed = [
+      file.version,
+      file.size,
+      file.has(0),
+      file.has(1),
+      [...(await file.read(1, new Uint8Array(BLOCK)))],
+    ];
     await file.write(0, blocks[0]);
     await file.verified("abc");
     file.close();
     await store.note("name", "text");
-    const manager = new CacheManager(async () => medium);
+    const manager = new CacheManager(
+      async () => medium,
+      async () => bindings.checksum,
+    );
     const list = await manager.list();
     const exported = new Uint8Array(await (await manager.export(url)).arrayBuffer());
     const same = exported.length === size && exported[0] === 7 && exported[BLOCK + 2] === 3;

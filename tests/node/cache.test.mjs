@@ -134,7 +134,7 @@ test("what is damaged on the disk is downloaded again", async (t) => {
   assert.equal((await Plume.cache.list())[0].stored, file.length - 2 * (1 << 20) - last);
   assert.deepEqual(await Plume.cache.verify(url), [{ url, bad: 0 }]);
   // Also where what tells of the blocks is damaged.
-  for (const part of ["digests", "head"]) {
+  for (const part of ["checksums", "head"]) {
     const at = data.replace(/data$/, part);
     writeFileSync(at, readFileSync(at).subarray(0, statSync(at).size / 2));
     await sent(server, url);

@@ -47,17 +47,25 @@ test("a download goes on where it stopped, and fetches no byte twice", async () 
   assert.ok(sent <= whole + 107, `${sent} bytes instead of ${whole}`);
 });
 
-test("a server that asks for patience gets it", async () => {
+test("a server that asks for patience gets it, and who waits is told", async () => {
   const started = Date.now();
-  await load(at({ 1: { status: 429, retryAfter: 2 } }));
+  const seen = [];
+  await load(at({ 1: { status: 429, retryAfter: 2 } }), { onProgress: (progress) => seen.push(progress) });
   assert.ok(Date.now() - started >= 2000);
+  assert.ok(
+    seen.some(({ retrying }) => /429/.test(retrying)),
+    JSON.stringify(seen),
+  );
+  for (const [index, { loaded }] of seen.entries()) assert.ok(loaded >= (seen[index - 1]?.loaded ?? 0));
+  assert.ok(seen.at(-1).phase === "ready" && seen.at(-1).retrying === undefined);
 });
 
 test("patience ends, with the last error and how long it took", async () => {
   const server = await hub({ [name]: file }, () => ({ status: 503 }));
-  const error = await Plume.load(`${server.origin}/${name}`, { device: "cpu", cache: false, patience: 1 }).catch(
-    (error) => error,
-  );
+  const seen = [];
+  const options = { device: "cpu", cache: false, patience: 1, onProgress: (progress) => seen.push(progress) };
+  const error = await Plume.load(`${server.origin}/${name}`, options).catch((error) => error);
+  assert.ok(seen.length > 0 && seen.every(({ phase, retrying }) => phase === "download" && /503/.test(retrying)));
   assert.equal(error.code, "http");
   assert.match(error.message, /503.*given up after \d+ s without a byte/);
   const stalled = await hub({ [name]: file }, at([undefined, { stall: 5 }, ...Array(99).fill({ stall: 0 })]));

@@ -252,6 +252,39 @@ test("a shorter context can be asked for", async () => {
     await rejects(Plume.load(gguf("Q4_0"), { device: "cpu", context_length }), "invalid_request", /context_length/);
 });
 
+test("a conversation can be begun while its model loads", async () => {
+  const plain = await text({ max_tokens: 20 });
+  for (const model of [undefined, gguf("Q4_K_M")]) {
+    const other = await Plume.load(model, { device: "cpu", messages: story });
+    const reply = await other.chat.completions.create({ messages: story, temperature: 0, max_tokens: 20 });
+    assert.equal(reply.usage.prompt_tokens_details.cached_tokens, reply.usage.prompt_tokens - 1);
+    if (!model) assert.equal(reply.choices[0].message.content, plain);
+    // Another conversation has nothing of it but what they share.
+    const another = await other.chat.completions.create({
+      messages: [{ role: "user", content: "Hello" }],
+      max_tokens: 1,
+    });
+    assert.ok(another.usage.prompt_tokens_details.cached_tokens < another.usage.prompt_tokens - 1);
+    other.dispose();
+  }
+  const refused = (messages, pattern, code = "invalid_request") =>
+    rejects(Plume.load(undefined, { device: "cpu", messages }), code, pattern);
+  await refused("hello", /messages/);
+  await refused([{ role: "user" }], /messages\[0\]\.content/);
+  await refused([{ role: "oracle", content: "hello" }], /oracle/);
+  await refused([{ role: "user", content: "word ".repeat(1000) }], /context holds 512/, "context_full");
+});
+
+test("options that do not exist are refused by name", async () => {
+  await rejects(
+    Plume.load(undefined, { device: "cpu", contextLength: 64 }),
+    "invalid_request",
+    /contextLength.*context_length/,
+  );
+  const other = await Plume.load(gguf("Q4_0"), { device: "cpu", nothing: undefined });
+  other.dispose();
+});
+
 test("what a person writes cannot end the message or begin another", async () => {
   const usage = async (content) =>
     (await create({ messages: [{ role: "user", content }], max_tokens: 1 })).usage.prompt_tokens;

@@ -52,9 +52,12 @@ enum Target {
     Neurons { planes: NeuronPlanes, part: Part, group: Group },
 }
 
-/// Some rows of the file, turned, on their way to the planes.
+/// Some rows of the file on their way to the planes.
 struct Group {
     planes: NeuronPlanes,
+    /// Those that have come, as the file has them.
+    rows: Vec<u8>,
+    /// What they are when they are turned.
     weights: Vec<u32>,
     scales: Vec<u32>,
     /// Where the device takes them from.
@@ -105,7 +108,8 @@ impl MatrixUpload {
         let part = Part { first_row: 0, rows: *neurons, weights, scales };
         let staging = buffers(&turned, "turned rows")?;
         let (weights, scales) = if device.rehearses() { (0, 0) } else { turned.words() };
-        let group = Group { planes: turned, weights: zeroed(weights, name)?, scales: zeroed(scales, name)?, staging };
+        let (weights, scales) = (zeroed(weights, name)?, zeroed(scales, name)?);
+        let group = Group { planes: turned, rows: Vec::new(), weights, scales, staging };
         Ok(Target::Neurons { planes, part, group })
     }
 
@@ -136,13 +140,17 @@ impl MatrixUpload {
                     self.rows_done += taken;
                 }
                 Target::Neurons { planes, part, group } => {
-                    let (encoded, rest) = bytes.split_at(row_bytes);
-                    let Group { planes: turned, weights, scales, .. } = group;
-                    turned.put_row(*element_type, encoded, row % GROUP, weights, scales)?;
-                    bytes = rest;
-                    self.rows_done += 1;
-                    if self.rows_done.is_multiple_of(GROUP) || self.rows_done == self.descriptor.rows {
-                        group.place(device, planes, part, row / GROUP * GROUP, row % GROUP + 1)?;
+                    let done = row % GROUP;
+                    let taken = (bytes.len() / row_bytes).min(GROUP - done);
+                    group.rows.extend_from_slice(&bytes[..taken * row_bytes]);
+                    bytes = &bytes[taken * row_bytes..];
+                    self.rows_done += taken;
+                    if done + taken == GROUP || self.rows_done == self.descriptor.rows {
+                        group.rows.resize(GROUP * row_bytes, 0);
+                        let Group { planes: turned, rows, weights, scales, .. } = group;
+                        turned.turn(*element_type, rows, weights, scales)?;
+                        group.rows.clear();
+                        group.place(device, planes, part, row - done, done + taken)?;
                     }
                 }
             }
@@ -157,7 +165,7 @@ impl MatrixUpload {
         let MatrixDescriptor { rows, columns, .. } = self.descriptor;
         Ok(match self.target {
             Target::Rows { variant, parts, .. } => Matrix { rows, columns, variant, parts },
-            Target::Neurons { planes, part, mut group } => {
+            Target::Neurons { planes, part, group } => {
                 if device.rehearses() {
                     group.place(device, &planes, &part, 0, 1)?;
                 }
@@ -169,18 +177,10 @@ impl MatrixUpload {
 
 impl Group {
     /// Has the device put the group's first `count` rows, which are the file's from `first` on, where they belong.
-    fn place(
-        &mut self,
-        device: &mut Device,
-        planes: &NeuronPlanes,
-        part: &Part,
-        first: usize,
-        count: usize,
-    ) -> Result<()> {
+    fn place(&self, device: &mut Device, planes: &NeuronPlanes, part: &Part, first: usize, count: usize) -> Result<()> {
         let (weights, scales) = planes.places(first, count);
-        let mut place = |words: &mut Vec<u32>, from: &Buffer, to: &Buffer, all: &[Columns]| -> Result<()> {
+        let mut place = |words: &[u32], from: &Buffer, to: &Buffer, all: &[Columns]| -> Result<()> {
             device.write(from, 0, words);
-            words.fill(0);
             for columns in all {
                 let Columns { rows, width, from: (from_stride, from_first), to: (to_stride, to_first) } = *columns;
                 device.dispatch(Dispatch {
@@ -194,9 +194,9 @@ impl Group {
             }
             Ok(())
         };
-        place(&mut self.weights, &self.staging.0, &part.weights, &weights)?;
+        place(&self.weights, &self.staging.0, &part.weights, &weights)?;
         match (&self.staging.1, &part.scales, scales) {
-            (Some(from), Some(to), Some(columns)) => place(&mut self.scales, from, to, &[columns]),
+            (Some(from), Some(to), Some(columns)) => place(&self.scales, from, to, &[columns]),
             _ => Ok(()),
         }
     }
