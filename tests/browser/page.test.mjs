@@ -1,10 +1,12 @@
 // The demo page, used as a visitor uses it.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
+import { hub } from "../hub.mjs";
 import { conversations, gguf } from "../support.mjs";
 
 const site = await serve({ "/data/": path.join(root, "tests/data"), "/": path.join(root, "build/site") });
@@ -171,6 +173,19 @@ test("a model that cannot be loaded is explained, the old one stays, and a good 
   await ask(page, "What is the capital of Japan?");
   await finished(page);
   assert.match(await replies(page).textContent(), /Tokyo/);
+});
+
+test("what a busy server makes the visitor wait for is told, and the model loads once it answers", async (t) => {
+  const faults = [{ status: 503, retryAfter: 2 }];
+  const server = await hub({ "model.gguf": readFileSync(gguf("Q8_0")) }, () => faults.shift());
+  t.after(server.close);
+  const { page, allow } = await open(t, { browser: browsers.cpu, query: "" });
+  allow(/503|asked for http:\/\/127/);
+  await page.getByText("Model and settings").click();
+  await page.getByLabel("Name on Hugging Face").fill(`${server.origin}/model.gguf`);
+  await page.getByRole("button", { name: "Load", exact: true }).click();
+  await page.locator("#progress-text", { hasText: /tried again.* 503/ }).waitFor();
+  await page.locator("#model-name", { hasText: "model.gguf" }).waitFor();
 });
 
 test("on a phone nothing is wider than the screen", async (t) => {

@@ -79,16 +79,22 @@ function duration(seconds: number): string {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function showProgress({ phase, loaded, total, rate, seconds_left }: Progress): void {
+function showProgress(progress: Progress): void {
+  const { loaded, total } = progress;
   if (total > 0) {
     page.progress.max = total;
     page.progress.value = loaded;
   }
+  page.progressText.textContent = describe(progress);
+}
+
+function describe({ phase, loaded, total, rate, seconds_left, retrying }: Progress): string {
+  if (phase === "ready") return "Ready";
+  if (retrying) return `Nothing comes; it is tried again. ${retrying}`;
   const what = phase === "download" ? "Downloading" : "Loading weights";
   const speed = rate ? `, ${megabytes(rate)}/s` : "";
   const left = seconds_left !== undefined ? `, ${duration(seconds_left)} left` : "";
-  page.progressText.textContent =
-    phase === "ready" ? "Ready" : `${what}: ${megabytes(loaded)} of ${megabytes(total)}${speed}${left}`;
+  return `${what}: ${megabytes(loaded)} of ${megabytes(total)}${speed}${left}`;
 }
 
 /** Tells how far a prompt is read, where that takes long enough to be told. */
