@@ -66,7 +66,6 @@ export class Plume {
   static async start(start: Start, given: ModelSource | undefined, chosen: LoadOptions | null): Promise<Plume> {
     const options = chosen ?? {};
     checkSignal(options.signal);
-    checkNames(options);
     const model = checkModel(given);
     checkContextLength(options.context_length);
     checkPatience(options.patience);
@@ -79,6 +78,7 @@ export class Plume {
         tell(onProgress, progress);
       };
       checkSignal(signal);
+      checkNames(others);
       const beginning = messages == null ? {} : { messages: checkMessages(messages) };
       const runtime = await start(model, { ...others, ...beginning, ...(signal && { signal }), onProgress: report });
       try {

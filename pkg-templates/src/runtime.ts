@@ -68,8 +68,8 @@ export interface Core {
 interface LoadHost {
   /** Bytes of the files that have the weights: those that were read, all, and those that came from a server. */
   progress(loaded: number, total: number, fetched: number): void;
-  /** A request has failed, and is made again. */
-  retrying(why: string): void;
+  /** A request has failed and is made again, while nothing comes; without a reason: something comes again. */
+  retrying(why?: string): void;
   /** What to wait for before anything more is downloaded, if there is something. */
   paused(): Promise<void> | undefined;
 }
@@ -102,7 +102,7 @@ export async function loadHere(
         onProgress?.({ ...last, ...rate.of(loaded, total) });
       },
       retrying(why) {
-        onProgress?.({ ...last, retrying: why });
+        onProgress?.({ ...last, ...(why !== undefined && { retrying: why }) });
       },
       paused: () => control?.waiting(signal),
     };

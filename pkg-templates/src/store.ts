@@ -130,6 +130,11 @@ export class StoredFile {
     const head = await shelf.readHead();
     const known = head?.key === key && head.version !== undefined && head.size !== undefined;
     const checksums = known ? await shelf.readChecksums(Math.ceil(head.size! / BLOCK)) : new BigUint64Array();
+    // What is downloaded again has to be found right again.
+    if (known && head.sha256 !== undefined && checksums.includes(0n)) {
+      delete head.sha256;
+      await shelf.writeHead(head);
+    }
     return new StoredFile(shelf, medium, checksum, known ? head : { key, url }, checksums);
   }
 

@@ -202,7 +202,11 @@ impl<B: Backend> Engine<B> {
         let mut prompt = Vec::new();
         if !options.messages.is_empty() {
             check_roles(&options.messages)?;
-            prompt = prompts.tokens(&options.messages)?;
+            prompt = match prompts.tokens(&options.messages) {
+                // Some templates refuse messages without a question. They may still begin a request.
+                Err(Error::Template(_)) => Vec::new(),
+                result => result?,
+            };
         }
         let mut cache = backend.create_cache(&config, context_length)?;
         // The others follow when they are read: what waits of them would fill memory.
@@ -220,7 +224,8 @@ impl<B: Backend> Engine<B> {
             layers_done: 0,
         };
         let weights = load_weights(&mut backend, &checkpoint, &mut head_start).await?;
-        let cached = head_start.prompt;
+        let whole = head_start.layers_done == config.num_hidden_layers;
+        let cached = if whole { head_start.prompt } else { Vec::new() };
         // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
         backend.wait().await?;
         // Not waited for: the page can be used while the device compiles these.

@@ -1,7 +1,7 @@
 //! A prompt that is read while its model still loads: layer by layer, as they arrive.
 
 use crate::{
-    Result,
+    Error, Result,
     backend::{Backend, Tokens},
     model::{Config, LayerWeights, run_layer},
     weights::{LoadListener, LoadProgress},
@@ -38,6 +38,9 @@ impl<B: Backend> LoadListener<B> for HeadStart<'_, B> {
         }
         for layer in layers.iter().enumerate().skip(self.layers_done) {
             for (index, (x, ids)) in self.states.iter_mut().zip(self.prompt.chunks(self.chunk)).enumerate() {
+                if self.listener.is_cancelled() {
+                    return Err(Error::Aborted);
+                }
                 let position = index * self.chunk;
                 backend.resume(position, ids.len());
                 run_layer(backend, self.config, layer, self.cache, x, position)?;

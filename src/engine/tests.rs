@@ -5,7 +5,7 @@ use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
 use crate::{
     Result,
     backend::{Backend, cpu::CpuBackend},
-    format::Checkpoint,
+    format::{Checkpoint, TensorName},
     source::Directory,
 };
 use pollster::block_on;
@@ -311,6 +311,13 @@ fn check_head_start<B: Backend>(backend: impl Fn() -> B, expected: &[Reply]) {
         // Another one finds nothing of use but what is common to all prompts.
         assert_eq!(reply(&mut engine, &requests()[2]), alone(&requests()[2..3])[0]);
     }
+    // The embedding may come last.
+    let mut checkpoint = plm_tiny();
+    checkpoint.sources.push(checkpoint.sources[0].clone());
+    checkpoint.tensors.get_mut(&TensorName::EmbedTokens).unwrap().source = 1;
+    let options = LoadOptions { messages: requests()[0].messages.clone(), ..LoadOptions::default() };
+    let mut engine = block_on(Engine::load(backend(), checkpoint, options, &mut ())).unwrap();
+    assert_eq!(reply(&mut engine, &requests()[0]), expected[0]);
     let options = LoadOptions {
         messages: vec![Message { role: "wizard".to_owned(), content: String::new() }],
         ..LoadOptions::default()

@@ -181,7 +181,7 @@ impl<'a> Patience<'a> {
         }
         // In a long wait others may stop bringing something.
         let first = wait.min(SILENCE * 1.1);
-        for part in [first, wait - first] {
+        for part in [first, wait - first].into_iter().filter(|part| *part > 0.0) {
             self.connection.host.retrying(&error);
             pause(part, self.connection.signal.as_ref()).await?;
         }

@@ -15,7 +15,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn progress(this: &LoadHost, loaded: f64, total: f64, fetched: f64) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn retrying(this: &LoadHost, why: &str) -> Result<(), JsValue>;
+    fn retrying(this: &LoadHost, why: Option<&str>) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
     fn paused(this: &LoadHost) -> Result<JsValue, JsValue>;
 }
@@ -24,8 +24,17 @@ extern "C" {
 #[derive(Clone)]
 pub(super) struct Host {
     host: LoadHost,
-    /// Bytes of files that have come from servers, and when the last of them did.
-    received: Rc<Cell<(u64, f64)>>,
+    received: Rc<Cell<Received>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Received {
+    /// Bytes of files that have come from servers.
+    bytes: u64,
+    /// When the last of them did.
+    at: f64,
+    /// Whether it was told since that nothing comes.
+    missed: bool,
 }
 
 impl Host {
@@ -35,17 +44,23 @@ impl Host {
 
     /// So many bytes of a file have come from a server.
     pub fn received(&self, bytes: u32) {
-        self.received.set((self.received.get().0 + u64::from(bytes), Date::now()));
+        let before = self.received.get();
+        self.received.set(Received { bytes: before.bytes + u64::from(bytes), at: Date::now(), missed: false });
+        if before.missed {
+            let _ = self.host.retrying(None);
+        }
     }
 
     pub fn progress(&self, LoadProgress { loaded, total }: LoadProgress) {
-        let _ = self.host.progress(loaded as f64, total as f64, self.received.get().0 as f64);
+        let _ = self.host.progress(loaded as f64, total as f64, self.received.get().bytes as f64);
     }
 
     /// A request has failed and is made again. Nobody is told as long as others bring something.
     pub fn retrying(&self, why: &Error) {
-        if !(0.0..SILENCE).contains(&(Date::now() - self.received.get().1)) {
-            let _ = self.host.retrying(&why.to_string());
+        let received = self.received.get();
+        if !(0.0..SILENCE).contains(&(Date::now() - received.at)) {
+            self.received.set(Received { missed: true, ..received });
+            let _ = self.host.retrying(Some(&why.to_string()));
         }
     }
 

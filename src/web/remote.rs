@@ -26,11 +26,11 @@ use web_sys::Response;
 /// Blocks that one request asks for, until the link's speed is known.
 const REQUEST: u32 = 4;
 /// The most, where what comes early need not wait in memory.
-const LONGEST_REQUEST: u32 = 32;
+const LONGEST_REQUEST: u32 = 8;
 /// Milliseconds that a request should take, so that what it takes to make one, a redirect among it, does not count.
 const WORTH_ASKING: f64 = 2000.0;
 /// Requests at once.
-const MOST_REQUESTS: usize = 6;
+const MOST_REQUESTS: usize = 4;
 /// Blocks ahead of the reader that may wait in memory.
 const MOST_WAITING: u32 = 24;
 /// Milliseconds over which the link's speed is measured.
@@ -532,6 +532,7 @@ struct Blocks<'a> {
 impl ByteStream for Blocks<'_> {
     async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.left.is_empty() {
+            self.file.state.spare.borrow_mut().clear();
             if let Some(check) = self.check.take() {
                 self.file.finish(check).await?;
             } else if self.last && self.file.verified && self.file.state.spoilt.take() {
@@ -546,9 +547,15 @@ impl ByteStream for Blocks<'_> {
             self.file.state.read_ahead(block);
         }
         let state = &self.file.state;
-        let room = state.block(block, self.last && end.is_multiple_of(BLOCK)).await?;
+        let taken = self.last && end.is_multiple_of(BLOCK);
+        let room = state.block(block, taken).await?;
         let bytes = room.subarray((self.left.start - first) as u32, (end - first) as u32).to_vec();
-        if !state.waiting.borrow().contains_key(&block) {
+        // It may have come to wait while it was read from the store.
+        let other = if taken { state.waiting.borrow_mut().remove(&block) } else { None };
+        if let Some(other) = other {
+            state.spare(other);
+        }
+        if taken || !state.waiting.borrow().contains_key(&block) {
             state.spare(room);
         }
         if let Some(check) = &mut self.check {

@@ -29,7 +29,7 @@ pub trait LoadListener<B: Backend> {
         false
     }
 
-    /// Told each time that a further layer has arrived, once the embedding has: `layers` are those from the first on.
+    /// Told when the embedding has arrived, and then each time that a further layer has: `layers` are those from the first on.
     ///
     /// # Errors
     /// They end the load.
@@ -72,7 +72,7 @@ pub async fn load_weights<B: Backend>(
                 [_] => drop(tensors.vectors.insert(**name, loader.vector(&mut bytes, tensor).await?)),
                 _ => drop(tensors.matrices.insert(**name, loader.matrix(&mut bytes, **name, tensor).await?)),
             }
-            if tensors.gather_layers()?
+            if (tensors.gather_layers()? || **name == TensorName::EmbedTokens)
                 && let Some(embed_tokens) = tensors.matrices.get(&TensorName::EmbedTokens)
             {
                 loader.listener.layers_arrived(loader.backend, embed_tokens, &tensors.layers)?;

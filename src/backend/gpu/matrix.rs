@@ -109,7 +109,12 @@ impl MatrixUpload {
         let staging = buffers(&turned, "turned rows")?;
         let (weights, scales) = if device.rehearses() { (0, 0) } else { turned.words() };
         let (weights, scales) = (zeroed(weights, name)?, zeroed(scales, name)?);
-        let group = Group { planes: turned, rows: Vec::new(), weights, scales, staging };
+        let mut rows = Vec::new();
+        let room = descriptor.element_type.byte_length(*neurons as u64).unwrap_or(0) * GROUP as u64;
+        if !device.rehearses() && rows.try_reserve_exact(usize::try_from(room).unwrap_or(usize::MAX)).is_err() {
+            return Err(Error::OutOfDeviceMemory(format!("{name}: {room} bytes do not fit in memory")));
+        }
+        let group = Group { planes: turned, rows, weights, scales, staging };
         Ok(Target::Neurons { planes, part, group })
     }
 
