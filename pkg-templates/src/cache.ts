@@ -47,9 +47,9 @@ export class CacheManager implements CacheCalls {
 
   async verify(url?: string): Promise<{ url: string; bad: number }[]> {
     const results = [];
+    const checksum = await this.checksum();
     for (const { name, head } of await this.files(url)) {
       const medium = (await this.medium())!;
-      const checksum = await this.checksum();
       const file = await StoredFile.open(await medium.open(name), medium, checksum, head.key, head.url);
       results.push({ url: head.url, bad: await file.check().finally(() => file.close()) });
     }

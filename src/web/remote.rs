@@ -532,7 +532,9 @@ struct Blocks<'a> {
 impl ByteStream for Blocks<'_> {
     async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.left.is_empty() {
-            self.file.state.spare.borrow_mut().clear();
+            if self.last {
+                self.file.state.spare.borrow_mut().clear();
+            }
             if let Some(check) = self.check.take() {
                 self.file.finish(check).await?;
             } else if self.last && self.file.verified && self.file.state.spoilt.take() {
