@@ -66,7 +66,8 @@ export async function hub(
     response.flushHeaders();
     if (reset !== undefined) response.write(sent, () => response.destroy());
     else if (stall < part.length) response.write(sent);
-    else if (shared || rate !== undefined) slowly(response, sent, shared ?? limit(rate), entry);
+    else if (shared || rate !== undefined || !Buffer.isBuffer(sent))
+      inSteps(response, sent, shared ?? (rate !== undefined ? limit(rate) : undefined), entry);
     else response.end(sent);
   });
   const front = await listen((request, response) => {
@@ -105,13 +106,13 @@ function limit(rate) {
   };
 }
 
-/** Sends bytes over a link, and notes how many went. */
-async function slowly(response, bytes, link, entry) {
+/** Sends bytes, over a link where there is one, and notes how many went. */
+async function inSteps(response, bytes, link, entry) {
   const step = 1 << 17;
   entry.sent = 0;
   for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
     const part = bytes.subarray(at, at + step);
-    await link(part.length);
+    await link?.(part.length);
     if (!response.write(part) && !response.destroyed) {
       const settled = new AbortController();
       const either = ["drain", "close"].map((event) => once(response, event, settled).catch(() => {}));

@@ -39,10 +39,7 @@ export class CacheManager implements CacheCalls {
     const medium = await this.medium();
     // Names that a hub has explained are forgotten only with everything.
     const names = url === undefined ? ((await medium?.names()) ?? []) : (await this.files(url)).map(({ name }) => name);
-    for (const name of names) {
-      (await medium!.open(name)).close(); // Not while it is loaded.
-      await medium!.remove(name);
-    }
+    for (const name of names) await (await medium!.open(name)).close(true); // Not while it is loaded.
   }
 
   async verify(url?: string): Promise<{ url: string; bad: number }[]> {

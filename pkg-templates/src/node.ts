@@ -1,10 +1,11 @@
-import { existsSync, openAsBlob } from "node:fs";
+import { existsSync } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
 import { CacheManager, ModelCache } from "./cache.js";
+import { DiskFile } from "./disk-file.js";
 import { isHubName } from "./names.js";
 import { loadHere, type Core } from "./runtime.js";
 import { Store, type Checksum } from "./store.js";
@@ -30,7 +31,8 @@ export const Plume = {
       const { cache = true, signal } = started;
       const medium = cache === false ? undefined : await fileMedium(cache === true ? undefined : cache);
       const newest = await newestCore();
-      const core = { ...newest, store: medium && new Store(medium, newest.bindings.checksum, signal) };
+      const store = medium && new Store(medium, newest.bindings.checksum, signal);
+      const core = { ...newest, store };
       if (started.device === "cpu") return loadHere(core, files, started);
       await provideWebGpu();
       return asWorker(() => loadHere(core, files, started));
@@ -93,7 +95,7 @@ async function provideWebGpu(): Promise<void> {
 /** The files of a folder that are wanted. */
 async function files(folder: string, wanted: (file: string) => boolean): Promise<File[]> {
   const names = (await readdir(folder)).filter(wanted);
-  return Promise.all(names.map(async (file) => new File([await openAsBlob(path.join(folder, file))], file)));
+  return Promise.all(names.map((file) => DiskFile.open(path.join(folder, file))));
 }
 
 /** Paths as files; everything else as it is. */
@@ -108,7 +110,7 @@ async function local(model: ModelSource): Promise<ModelSource> {
   try {
     if ((await stat(name)).isDirectory()) return await files(name, (file) => /\.(json|jinja|safetensors)$/.test(file));
     const [, start, count] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(path.basename(name)) ?? [];
-    if (start === undefined) return await openAsBlob(name);
+    if (start === undefined) return await DiskFile.open(name);
     return await files(
       path.dirname(name),
       (file) => file.startsWith(`${start}-`) && file.endsWith(`-of-${count}.gguf`),

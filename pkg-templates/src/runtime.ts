@@ -135,7 +135,12 @@ export async function loadHere(
       ...(emulated && { gpu_unavailable: `WebGPU has only a software adapter here, ${adapter.name}, which is slower` }),
     });
   } catch (thrown) {
-    throw PlumeError.from(thrown);
+    const error = PlumeError.from(thrown);
+    if (error.code === "crashed") {
+      core.onCrash?.();
+      core.store?.close();
+    }
+    throw error;
   }
 }
 

@@ -27,10 +27,6 @@ class CacheMedium implements Medium {
     return [...new Set((await this.cache.keys()).map(({ url }) => url.slice(ROOT.length).split("/")[0]!))];
   }
 
-  async remove(name: string): Promise<void> {
-    await new CacheShelf(this.cache, `${ROOT}${name}/`, () => {}).clear();
-  }
-
   async room(): Promise<{ quota: number; free: number } | undefined> {
     const { quota, usage } = (await navigator.storage?.estimate()) ?? {};
     return quota === undefined ? undefined : { quota, free: Math.max(0, quota - (usage ?? 0)) };
@@ -85,8 +81,8 @@ class CacheShelf implements Shelf {
     await Promise.all(keys.map((key) => this.cache.delete(key)));
   }
 
-  close(unused = false): void {
-    if (unused) void this.clear().finally(this.release);
-    else this.release();
+  async close(unused = false): Promise<void> {
+    if (unused) await this.clear();
+    this.release();
   }
 }

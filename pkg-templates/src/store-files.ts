@@ -3,6 +3,8 @@ import { constants, openAsBlob } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm, statfs, writeFile, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
+import { DiskFile } from "./disk-file.js";
+import { lockFile } from "./lock-file.js";
 import { BLOCK, asChecksums, lock, parseHead, type Checksums, type Head, type Medium, type Shelf } from "./store.js";
 
 /** Where models are kept unless somebody says otherwise. */
@@ -29,19 +31,31 @@ class Files implements Medium {
   constructor(private readonly folder: string) {}
 
   async open(name: string, signal?: AbortSignal): Promise<Shelf> {
-    const release = await lock(this.at(name), signal);
+    const release = await this.lock(name, signal);
     const handles: FileHandle[] = [];
     try {
       // Neither emptied nor appended to where it is there.
       const flags = constants.O_RDWR | constants.O_CREAT;
       for (const part of ["data", "checksums"]) handles.push(await open(this.at(`${name}.${part}`), flags));
       const [data, checksums] = handles as [FileHandle, FileHandle];
-      return new FilesShelf(this.at(name), data, checksums, (unused) => {
-        if (unused) void this.remove(name).finally(release);
-        else release();
+      return new FilesShelf(this.at(name), data, checksums, async (unused) => {
+        if (unused) await this.remove(name);
+        await release();
       });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
+      await release();
+      throw error;
+    }
+  }
+
+  /** In this process and in others. */
+  private async lock(name: string, signal?: AbortSignal): Promise<() => Promise<void>> {
+    const release = await lock(this.at(name), signal);
+    try {
+      const unlock = await lockFile(this.at(`${name}.lock`), signal);
+      return () => unlock().finally(release);
+    } catch (error) {
       release();
       throw error;
     }
@@ -59,7 +73,7 @@ class Files implements Medium {
     return [...new Set(files.map((file) => file.slice(0, 32)))];
   }
 
-  async remove(name: string): Promise<void> {
+  private async remove(name: string): Promise<void> {
     for (const part of ["data", "checksums", "head"]) await rm(this.at(`${name}.${part}`), { force: true });
   }
 
@@ -80,7 +94,7 @@ class FilesShelf implements Shelf {
     private readonly base: string,
     private readonly data: FileHandle,
     private readonly checksums: FileHandle,
-    private readonly closed: (unused: boolean) => void,
+    private readonly closed: (unused: boolean) => Promise<void>,
   ) {}
 
   readHead(): Promise<Head | undefined> {
@@ -110,7 +124,9 @@ class FilesShelf implements Shelf {
   }
 
   async blob(size: number): Promise<Blob> {
-    return (await openAsBlob(`${this.base}.data`)).slice(0, size);
+    const data = `${this.base}.data`;
+    // Node's own is good for more, as far as it is right.
+    return (size < 2 ** 31 ? await openAsBlob(data) : await DiskFile.open(data)).slice(0, size);
   }
 
   async clear(): Promise<void> {
@@ -119,7 +135,8 @@ class FilesShelf implements Shelf {
     await this.data.truncate();
   }
 
-  close(unused = false): void {
-    void Promise.allSettled([this.data.close(), this.checksums.close()]).then(() => this.closed(unused));
+  async close(unused = false): Promise<void> {
+    await Promise.allSettled([this.data.close(), this.checksums.close()]);
+    await this.closed(unused);
   }
 }

@@ -47,9 +47,9 @@ class Opfs implements Medium {
     const [data, checksums, head] = handles as [Handle, Handle, Handle];
     const blob = async (size: number) =>
       (await (await this.folder.getFileHandle(`${name}.data`)).getFile()).slice(0, size);
-    return new OpfsShelf(data, checksums, head, blob, (unused) => {
-      if (unused) void this.remove(name).finally(release);
-      else release();
+    return new OpfsShelf(data, checksums, head, blob, async (unused) => {
+      if (unused) await this.remove(name);
+      release();
     });
   }
 
@@ -73,7 +73,7 @@ class Opfs implements Medium {
     return [...names];
   }
 
-  async remove(name: string): Promise<void> {
+  private async remove(name: string): Promise<void> {
     for (const part of PARTS) await this.folder.removeEntry(`${name}.${part}`).catch(() => {});
   }
 
@@ -89,7 +89,7 @@ class OpfsShelf implements Shelf {
     private readonly checksums: Handle,
     private readonly head: Handle,
     readonly blob: (size: number) => Promise<Blob>,
-    private readonly closed: (unused: boolean) => void,
+    private readonly closed: (unused: boolean) => Promise<void>,
   ) {}
 
   async readHead(): Promise<Head | undefined> {
@@ -124,9 +124,9 @@ class OpfsShelf implements Shelf {
     for (const handle of [this.head, this.checksums, this.data]) handle.truncate(0);
   }
 
-  close(unused = false): void {
+  async close(unused = false): Promise<void> {
     for (const handle of [this.data, this.checksums, this.head]) handle.close();
-    this.closed(unused);
+    await this.closed(unused);
   }
 }
 

@@ -35,8 +35,8 @@ export interface Shelf {
   /** The first so many bytes. */
   blob(size: number): Promise<Blob>;
   clear(): Promise<void>;
-  /** `unused` leaves nothing behind. */
-  close(unused?: boolean): void;
+  /** Lets others have it. `unused` leaves nothing behind. */
+  close(unused?: boolean): Promise<void>;
 }
 
 /** Where files are kept. */
@@ -47,8 +47,6 @@ export interface Medium {
   peek(name: string): Promise<Pick<Shelf, "readHead" | "readChecksums"> | undefined>;
   /** Those of all files, and of what is left of files whose removal was interrupted. */
   names(): Promise<string[]>;
-  /** Removes a file, which is not open. */
-  remove(name: string): Promise<void>;
   /** Bytes that there are in all, and bytes that are free, as far as that is known. */
   room(): Promise<{ quota: number; free: number } | undefined>;
 }
@@ -77,8 +75,10 @@ export function parseHead(text: string): Head | undefined {
   }
 }
 
-/** Keeps files for loads; the core calls it. */
+/** Keeps files for a load; the core calls it. */
 export class Store {
+  private readonly opened: StoredFile[] = [];
+
   constructor(
     private readonly medium: Medium,
     private readonly checksum: Checksum,
@@ -88,11 +88,18 @@ export class Store {
   async open(key: string, url: string): Promise<StoredFile> {
     const shelf = await this.medium.open(await nameOf(key), this.signal);
     try {
-      return await StoredFile.open(shelf, this.medium, this.checksum, key, url);
+      const file = await StoredFile.open(shelf, this.medium, this.checksum, key, url);
+      this.opened.push(file);
+      return file;
     } catch (error) {
-      shelf.close();
+      await shelf.close();
       throw error;
     }
+  }
+
+  /** Closes what a core that has crashed has left open. */
+  close(): void {
+    for (const file of this.opened) void file.close();
   }
 
   /** Keeps a text under a name. */
@@ -219,10 +226,10 @@ export class StoredFile {
     return bad;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    this.shelf.close(this.head.version === undefined);
+    await this.shelf.close(this.head.version === undefined);
   }
 
   /** A full disk says what to do. */

@@ -28,8 +28,16 @@ impl BlobSource {
         check_range(&self.name, self.size(), &(offset..end))?;
         let failed = |thrown| Error::Io(format!("{}: {}", self.name, text(&thrown)));
         let slice = self.blob.slice_with_f64_and_f64(offset as f64, end as f64).map_err(failed)?;
-        let buffer = JsFuture::from(slice.array_buffer()).await.map_err(failed)?;
-        Ok(Uint8Array::new(&buffer).to_vec())
+        let bytes = Uint8Array::new(&JsFuture::from(slice.array_buffer()).await.map_err(failed)?);
+        // Node's own are wrong beyond 2 GiB.
+        match u64::from(bytes.length()) == length {
+            true => Ok(bytes.to_vec()),
+            false => Err(Error::Io(format!(
+                "{}: {length} bytes were asked for from {offset}, the Blob gave {}",
+                self.name,
+                bytes.length()
+            ))),
+        }
     }
 }
 

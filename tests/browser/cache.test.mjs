@@ -10,19 +10,19 @@ import { root } from "../../scripts/setup.mjs";
 import { hub } from "../hub.mjs";
 import { gguf } from "../support.mjs";
 
-const site = await serve({
-  "/plume-lm/": path.join(root, "build/plume-lm"),
-  "/": path.join(root, "tests/browser"),
-});
+const folders = { "/plume-lm/": path.join(root, "build/plume-lm"), "/": path.join(root, "tests/browser") };
+const without = { "/plume-lm/dist/store-opfs.js": path.join(root, "tests/browser/no-opfs.js") };
+/** By what it keeps files in. */
+const sites = { OPFS: await serve(folders), "the Cache API": await serve({ ...without, ...folders }) };
 const browser = await launch({ webgpu: false });
-test.after(async () => (await browser.close(), await site.close()));
+test.after(() => Promise.all([browser.close(), ...Object.values(sites).map((site) => site.close())]));
 
 const name = "plm-tiny-F16.gguf";
 const file = readFileSync(gguf("F16"));
 const sum = (log) => log.reduce((sum, { sent }) => sum + sent, 0);
 
 /** A page of a profile of its own. */
-async function open(t) {
+async function open(t, site = sites.OPFS) {
   const context = await browser.newContext();
   t.after(() => context.close());
   const tab = async () => {
@@ -65,50 +65,57 @@ const cache = (page, call, ...args) =>
     [call, args],
   );
 
-test("a model is downloaded once across origins, resumed in another tab, and there without a network", async (t) => {
-  const { page, tab } = await open(t);
-  let stalled = true;
-  const server = await hub({ [name]: file }, ({ headers }) =>
-    stalled && !/=0-/.test(headers.range) ? { stall: 2.5e6 } : {},
-  );
-  t.after(server.close);
-  const url = `${server.origin}/${name}`;
-  // A tab that is closed in the middle.
-  const closed = await tab();
-  const cut = load(closed, url).catch(() => undefined);
-  while ((await cache(page, "size")) < 3 << 20) await new Promise((resolve) => setTimeout(resolve, 100));
-  await closed.close();
-  await cut;
-  const [{ stored, complete }] = await cache(page, "list");
-  assert.ok(stored >= 3 << 20 && stored < file.length && !complete, `${stored} bytes`);
-  stalled = false;
-  server.log.length = 0;
-  const { reply, phases } = await load(page, url);
-  assert.match(reply, /Pip/);
-  assert.equal(phases, "read,download,ready");
-  assert.ok(sum(server.log) <= file.length - stored + 1, `${sum(server.log)} bytes`);
-  server.log.length = 0;
-  assert.deepEqual(await load(page, url), { reply, phases: "read,ready" });
-  assert.ok(sum(server.log) <= 1);
-  assert.deepEqual(await cache(page, "list"), [{ url, size: file.length, stored: file.length, complete: true }]);
-  assert.equal(await cache(page, "export", url), createHash("sha256").update(file).digest("hex"));
-  assert.deepEqual(await cache(page, "verify"), [{ url, bad: 0 }]);
-  server.close();
-  assert.deepEqual(await load(page, url), { reply, phases: "read,ready" });
-  await cache(page, "delete", url);
-  assert.equal(await cache(page, "size"), 0);
-});
+for (const [kept, site] of Object.entries(sites)) {
+  test(`${kept}: a model is downloaded once across origins, resumed in another tab, and there without a network`, async (t) => {
+    const { page, tab } = await open(t, site);
+    let stalled = true;
+    const server = await hub({ [name]: file }, ({ headers }) =>
+      stalled && !/=0-/.test(headers.range) ? { stall: 2.5e6 } : {},
+    );
+    t.after(server.close);
+    const url = `${server.origin}/${name}`;
+    // A tab that is closed in the middle.
+    const closed = await tab();
+    const cut = load(closed, url).catch(() => undefined);
+    while ((await cache(page, "size")) < 3 << 20) await new Promise((resolve) => setTimeout(resolve, 100));
+    await closed.close();
+    await cut;
+    const [{ stored, complete }] = await cache(page, "list");
+    assert.ok(stored >= 3 << 20 && stored < file.length && !complete, `${stored} bytes`);
+    stalled = false;
+    server.log.length = 0;
+    const { reply, phases } = await load(page, url);
+    assert.match(reply, /Pip/);
+    assert.equal(phases, "read,download,ready");
+    assert.ok(sum(server.log) <= file.length - stored + 1, `${sum(server.log)} bytes`);
+    server.log.length = 0;
+    assert.deepEqual(await load(page, url), { reply, phases: "read,ready" });
+    assert.ok(sum(server.log) <= 1);
+    assert.deepEqual(await cache(page, "list"), [{ url, size: file.length, stored: file.length, complete: true }]);
+    const files = await page.evaluate(async () => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("plume-lm", { create: true });
+      return (await Array.fromAsync(folder.keys())).length;
+    });
+    assert.equal(files > 0, kept === "OPFS");
+    assert.equal(await cache(page, "export", url), createHash("sha256").update(file).digest("hex"));
+    assert.deepEqual(await cache(page, "verify"), [{ url, bad: 0 }]);
+    server.close();
+    assert.deepEqual(await load(page, url), { reply, phases: "read,ready" });
+    await cache(page, "delete", url);
+    assert.equal(await cache(page, "size"), 0);
+  });
 
-test("two tabs that load the same model share one download", async (t) => {
-  const { page, tab } = await open(t);
-  const server = await hub({ [name]: file }, () => ({ rate: 8e6 }));
-  t.after(server.close);
-  const url = `${server.origin}/${name}`;
-  const both = await Promise.all([load(page, url), load(await tab(), url)]);
-  assert.equal(both[0].reply, both[1].reply);
-  assert.ok(both[0].reply);
-  assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
-});
+  test(`${kept}: two tabs that load the same model share one download`, async (t) => {
+    const { page, tab } = await open(t, site);
+    const server = await hub({ [name]: file }, () => ({ rate: 8e6 }));
+    t.after(server.close);
+    const url = `${server.origin}/${name}`;
+    const both = await Promise.all([load(page, url), load(await tab(), url)]);
+    assert.equal(both[0].reply, both[1].reply);
+    assert.ok(both[0].reply);
+    assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+  });
+}
 
 test("a token is sent across origins to the hub alone", async (t) => {
   const { page } = await open(t);

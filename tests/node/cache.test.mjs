@@ -1,12 +1,13 @@
 // What loads keep: a model is downloaded once, goes on where a load stopped, and is never a wrong one.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, statSync, statfsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { hub } from "../hub.mjs";
-import { split } from "../split.mjs";
+import { split } from "../gguf.mjs";
 import { gguf, model } from "../support.mjs";
 
 const folder = process.env.PLUME_CACHE; // Of support.mjs.
@@ -212,6 +213,42 @@ test("loads at the same time share one download", async (t) => {
   const url = `${server.origin}/${name}`;
   assert.deepEqual(await Promise.all([reply(url), reply(url), reply(url)]), [expected, expected, expected]);
   assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+});
+
+test("processes share one download, and one that is killed holds nobody up", async (t) => {
+  await Plume.cache.delete();
+  let rate = 2e6;
+  const server = await hub({ [name]: file }, () => ({ rate }));
+  t.after(server.close);
+  const url = `${server.origin}/${name}`;
+  const program = `
+    import { Plume } from ${JSON.stringify(new URL("../../build/plume-lm/dist/node.js", import.meta.url).href)};
+    const lm = await Plume.load(${JSON.stringify(url)}, { device: "cpu" });
+    lm.dispose();
+    console.log("loaded");`;
+  const other = () =>
+    spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "pipe", "inherit"] });
+  const killed = other();
+  t.after(() => killed.kill("SIGKILL"));
+  while (sum(server.log) < 3e6) await new Promise((resolve) => setTimeout(resolve, 50));
+  const mine = reply(url);
+  // It waits, and does not download beside the other.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.equal(server.log.filter(({ first, last }) => first === 0 && last > 0).length, 1);
+  killed.kill("SIGKILL");
+  rate = 1e9;
+  assert.equal(await mine, expected);
+  assert.ok(sum(server.log) < file.length + (3 << 20), `${sum(server.log)} bytes`);
+  await Plume.cache.delete();
+  server.log.length = 0;
+  const both = [other(), other()];
+  const said = await Promise.all(both.map(async ({ stdout }) => (await stdout.toArray()).join("")));
+  assert.deepEqual(said, ["loaded\n", "loaded\n"]);
+  assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith(".lock")),
+    [],
+  );
 });
 
 test("without a cache nothing is kept; another folder is another cache", async (t) => {

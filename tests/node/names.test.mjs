@@ -6,7 +6,7 @@ import path from "node:path";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { hub } from "../hub.mjs";
-import { split } from "../split.mjs";
+import { split } from "../gguf.mjs";
 import { gguf, model } from "../support.mjs";
 
 const [q8, q4] = ["Q8_0", "Q4_0"].map((kind) => readFileSync(gguf(kind)));

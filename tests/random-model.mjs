@@ -1,20 +1,26 @@
-// A GGUF of PLM-1.8B's shapes with random weights: Q4_0, and Q8_0 for the embedding, 1.2 GB, with a vocabulary as large as the
-// real one. It says nothing that makes sense; what is measured is how it is loaded.
+// A GGUF of PLM-1.8B's shapes with random weights: Q4_0, and Q8_0 for the embedding. It says nothing that makes sense; what is
+// tested and measured is how it is loaded.
 import { randomFillSync } from "node:crypto";
+import { virtualFile } from "./virtual-file.mjs";
 
-const layers = 32;
-const vocabulary = 151936;
 const [hidden, neurons, rank, heads] = [2048, 8192, 512, 16];
 const [nope, rope, value] = [128, 64, 128];
 
+/** Blocks of noise, which nothing here compresses, each with a scale of 0.004 as f16. */
+function noise(bytes) {
+  const blocks = randomFillSync(Buffer.alloc(bytes * 40_000));
+  for (let at = 0; at < blocks.length; at += bytes) blocks.writeUInt16LE(0x1c19, at);
+  return blocks;
+}
+
 const types = {
-  F32: { id: 0, block: 1, bytes: 4 },
-  Q4_0: { id: 2, block: 32, bytes: 18 },
-  Q8_0: { id: 8, block: 32, bytes: 34 },
+  F32: { id: 0, block: 1, bytes: 4, pattern: Buffer.from(new Float32Array(1024).fill(1).buffer) },
+  Q4_0: { id: 2, block: 32, bytes: 18, pattern: noise(18) },
+  Q8_0: { id: 8, block: 32, bytes: 34, pattern: noise(34) },
 };
 
 /** Name, type, and shape with the innermost dimension first, as in the file. */
-function tensors() {
+function tensors({ layers, vocabulary }) {
   const layer = (i) =>
     [
       ["attn_norm", "F32", hidden],
@@ -35,7 +41,7 @@ function tensors() {
 }
 
 /** Every pair of bytes, then as many threes as there is room for, as byte-level BPE writes them. */
-function tokens() {
+function tokens(vocabulary) {
   const printable = (byte) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let next = 256;
   const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
@@ -43,7 +49,7 @@ function tokens() {
   const add = (a, b) => (texts.push(a + b), merges.push(`${a} ${b}`));
   for (const a of bytes) for (const b of bytes) add(a, b);
   const pairs = texts.slice(256);
-  for (let i = 0; texts.length < 151643; i++) add(pairs[i >> 8], bytes[i & 255]);
+  for (let i = 0; texts.length < vocabulary - 293; i++) add(pairs[i >> 8], bytes[i & 255]);
   texts.push("<|endoftext|>", "<|im_start|>", "<|im_end|>");
   const control = texts.length - 3;
   while (texts.length < vocabulary) texts.push(`[PAD${texts.length}]`);
@@ -73,9 +79,9 @@ const template =
   "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-/** The file's bytes. */
-export function generate() {
-  const { texts, merges, kinds, end } = tokens();
+/** The file, of 1.2 GB where it has as many layers and tokens as the real one. There are at least 66,085 tokens. */
+export function randomModel({ layers = 32, vocabulary = 151936 } = {}) {
+  const { texts, merges, kinds, end } = tokens(vocabulary);
   const metadata = Object.entries({
     "general.architecture": entry.string("plm"),
     "general.name": entry.string("random PLM-1.8B"),
@@ -100,7 +106,7 @@ export function generate() {
     "tokenizer.ggml.eos_token_id": entry.u32(end),
     "tokenizer.chat_template": entry.string(template),
   });
-  const all = tensors();
+  const all = tensors({ layers, vocabulary });
   const length = ({ type, shape }) => (shape.reduce((product, n) => product * n) / type.block) * type.bytes;
   const aligned = (bytes) => Math.ceil(bytes / 32) * 32;
   let offset = 0;
@@ -119,21 +125,12 @@ export function generate() {
     ...infos,
   ]);
   const start = aligned(header.length);
-  const file = Buffer.alloc(start + offset);
-  header.copy(file);
-  // One megabyte of randomness again and again, which nothing here compresses.
-  const noise = randomFillSync(Buffer.alloc((1 << 20) + 7));
+  const parts = [{ at: 0, length: header.length, pattern: header }];
   let at = start;
   for (const tensor of all) {
-    const bytes = file.subarray(at, at + length(tensor));
-    at += aligned(bytes.length);
-    if (tensor.type === types.F32) {
-      new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).fill(1);
-      continue;
-    }
-    for (let i = 0; i < bytes.length; i += noise.length) noise.copy(bytes, i);
-    // Each block's scale is 0.004 as f16.
-    for (let i = 0; i < bytes.length; i += tensor.type.bytes) bytes.writeUInt16LE(0x1c19, i);
+    const bytes = length(tensor);
+    parts.push({ at, length: bytes, pattern: tensor.type.pattern });
+    at += aligned(bytes);
   }
-  return file;
+  return virtualFile(parts, at);
 }

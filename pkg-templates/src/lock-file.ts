@@ -1,0 +1,61 @@
+// A lock between processes: a file that whoever holds it touches from time to time.
+import { rm, readFile, stat, utimes, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
+
+const POLL = 200;
+const TOUCHED = 5_000;
+/** Milliseconds after which a lock that nobody has touched is nobody's. */
+const STALE = 60_000;
+
+/**
+ * Waits until no other process has this lock. Gives what lets the next one have it. Two may have it after one of them was stopped
+ * for long, or where both find at the same moment that it was left behind: it spares work, and nothing may depend on it.
+ */
+export async function lockFile(file: string, signal?: AbortSignal): Promise<() => Promise<void>> {
+  const owner = `${process.pid} ${hostname()}`;
+  while (!(await make(file, owner))) {
+    if (await isLeftBehind(file)) await rm(file, { force: true });
+    else await pause(POLL, undefined, signal && { signal });
+  }
+  const touch = () => utimes(file, new Date(), new Date()).catch(() => {}); // Somebody may have taken it away.
+  const timer = setInterval(() => void touch(), TOUCHED);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    // Not that of another.
+    if ((await ownerOf(file)) === owner) await rm(file, { force: true });
+  };
+}
+
+async function make(file: string, owner: string): Promise<boolean> {
+  try {
+    await writeFile(file, owner, { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+const ownerOf = (file: string) => readFile(file, "utf8").catch(() => undefined);
+
+async function isLeftBehind(file: string): Promise<boolean> {
+  const touched = await stat(file).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
+  if (touched === undefined) return false; // It has just been given back.
+  if (Date.now() - touched > STALE) return true;
+  const [pid, host] = (await ownerOf(file))?.split(" ") ?? [];
+  return !!pid && host === hostname() && !isAlive(Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+}

@@ -1,0 +1,87 @@
+// Files of more bytes than 32 bits count, and how much memory a load takes.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { Plume } from "../../build/plume-lm/dist/node.js";
+import { BLOCK, Store } from "../../build/plume-lm/dist/store.js";
+import { files } from "../../build/plume-lm/dist/store-files.js";
+import { spread } from "../gguf.mjs";
+import { hub } from "../hub.mjs";
+import { provideNullDevice } from "../null-device.mjs";
+import { randomModel } from "../random-model.mjs";
+import { gguf } from "../support.mjs";
+
+const GAP = 2 ** 32;
+const large = spread(readFileSync(gguf("Q8_0")), GAP);
+
+function folder(t) {
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-large-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function reply(source) {
+  const lm = await Plume.load(source, { device: "cpu", cache: false });
+  const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+  const { choices } = await lm.chat.completions.create({ messages, temperature: 0, max_tokens: 16 });
+  lm.dispose();
+  return choices[0].message.content;
+}
+
+test("a file over 4 GB, as a path and as a URL", async (t) => {
+  const file = path.join(folder(t), "large.gguf");
+  large.save(file);
+  const expected = await reply(gguf("Q8_0"));
+  assert.equal(await reply(file), expected);
+  const server = await hub({ "large.gguf": large });
+  t.after(server.close);
+  assert.equal(await reply(`${server.origin}/large.gguf`), expected);
+  const sent = server.log.reduce((sum, { sent }) => sum + sent, 0);
+  assert.ok(sent >= GAP && sent < large.length * 1.01, `${sent} bytes`);
+});
+
+test("a file over 4 GB keeps its blocks apart", async (t) => {
+  const medium = await files(folder(t));
+  const { free } = await medium.room();
+  const size = 5 * 2 ** 30 + 3;
+  if (free < size) return t.skip(`the disk has ${free} bytes free`);
+  const store = new Store(medium, (bytes) => BigInt(bytes.length + bytes[0]));
+  const blocks = [3, 4096 + 3, 5 * 1024]; // The second is where the first would be if places had 32 bits.
+  let kept = await store.open("key", "url");
+  await kept.begin("1", size);
+  for (const [index, block] of blocks.entries()) {
+    const bytes = new Uint8Array(block * BLOCK + BLOCK > size ? 3 : BLOCK).fill(index + 1);
+    await kept.write(block, bytes);
+  }
+  kept.close();
+  kept = await store.open("key", "url");
+  assert.equal(kept.size, size);
+  for (const [index, block] of blocks.entries()) {
+    assert.ok(kept.has(block));
+    const bytes = await kept.read(block, new Uint8Array(BLOCK));
+    assert.deepEqual([bytes.length, bytes[0]], [index === 2 ? 3 : BLOCK, index + 1]);
+  }
+  kept.close();
+});
+
+test("the core's memory does not grow with the model", async (t) => {
+  const gpu = globalThis.navigator?.gpu;
+  provideNullDevice();
+  t.after(() => gpu && Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true }));
+  // 1.8B's shapes, so that the widest rows are those of a real model; 120 MB and 310 MB more of them.
+  const memory = [];
+  for (const layers of [1, 8]) {
+    const model = randomModel({ layers, vocabulary: 70_000 });
+    const server = await hub({ "random.gguf": model });
+    const lm = await Plume.load(`${server.origin}/random.gguf`, { device: "gpu", context_length: 64, cache: false });
+    memory.push((await lm.stats()).memory_bytes);
+    lm.dispose();
+    server.close();
+  }
+  t.diagnostic(`${memory.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(" and ")} MiB`);
+  // wasm's memory never shrinks: what the larger model needs more is seen.
+  assert.ok(memory[1] - memory[0] < 2 ** 20, `${memory} bytes`);
+  assert.ok(memory[1] < 32 * 2 ** 20, `${memory} bytes`);
+});
