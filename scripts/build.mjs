@@ -74,12 +74,15 @@ function buildSite() {
   tsc("-p", at("www"));
 }
 
+/** What of the package no page downloads. */
+const NODE_ONLY = /\/(node|store-files|disk-file|lock-file)\.js$/;
+
 /** Prints the bytes of what a page downloads, compressed as a server would. */
 function report() {
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
   const total = (wanted) =>
     files(path.join(packageFolder, "dist"))
-      .filter((file) => wanted.test(file) && !file.endsWith("node.js"))
+      .filter((file) => wanted.test(file) && !NODE_ONLY.test(file))
       .reduce((sum, file) => sum + brotliCompressSync(readFileSync(file), { params }).length, 0);
   const [wasm, script] = [total(/\.wasm$/), total(/\.js$/)].map((bytes) => `${(bytes / 1000).toFixed(0)} kB`);
   console.log(`a page downloads, with brotli: wasm ${wasm}, JavaScript ${script}`);
