@@ -23,8 +23,8 @@ export async function lockFile(file: string, signal?: AbortSignal): Promise<() =
   timer.unref();
   return async () => {
     clearInterval(timer);
-    // Not that of another.
-    if ((await ownerOf(file)) === owner) await rm(file, { force: true });
+    // Not that of another. What cannot be removed is found to be left behind.
+    if ((await ownerOf(file)) === owner) await rm(file, { force: true }).catch(() => {});
   };
 }
 

@@ -229,7 +229,8 @@ export class StoredFile {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.shelf.close(this.head.version === undefined);
+    // The core does not wait for it, and a failure that nobody is told ends a process.
+    await this.shelf.close(this.head.version === undefined).catch(() => {});
   }
 
   /** A full disk says what to do. */
