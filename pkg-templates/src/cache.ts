@@ -1,6 +1,6 @@
 // What `Plume.cache` does with the files that loads have kept.
 import { PlumeError } from "./errors.js";
-import { BLOCK, megabytes, StoredFile, type Checksum, type Head, type Medium } from "./store.js";
+import { BLOCK, megabytes, StoredFile, type Checksum, type Head, type Medium, type Shelf } from "./store.js";
 
 /** A kept file, as `Plume.cache` tells of it. */
 export interface CachedFile {
@@ -47,20 +47,34 @@ export class CacheManager implements CacheCalls {
     const checksum = await this.checksum();
     for (const { name, head } of await this.files(url)) {
       const medium = (await this.medium())!;
-      const file = await StoredFile.open(await medium.open(name), medium, checksum, head.key, head.url);
-      results.push({ url: head.url, bad: await file.check().finally(() => file.close()) });
+      const shelf = await medium.open(name);
+      try {
+        const file = await StoredFile.open(shelf, medium, checksum, head.key, head.url);
+        results.push({ url: head.url, bad: await file.check() });
+      } finally {
+        await shelf.close();
+      }
     }
     return results;
   }
 
   async export(url: string): Promise<Blob> {
     const [found] = await this.files(url);
-    if (!found?.file.complete) {
-      const there = found ? `${megabytes(found.file.stored)} of it are kept` : "nothing of it is kept";
+    const whole = (file?: CachedFile) => {
+      if (file?.complete) return;
+      const there = file ? `${megabytes(file.stored)} of it are kept` : "nothing of it is kept";
       throw new PlumeError("missing", `${url} cannot be exported: ${there}`);
+    };
+    whole(found?.file);
+    const shelf = await (await this.medium())!.open(found!.name);
+    // Somebody may have had it until now.
+    const size = (await shelf.readHead().catch(() => undefined))?.size;
+    try {
+      whole(size === undefined ? undefined : await describe(url, size, shelf));
+      return await shelf.blob(size!);
+    } finally {
+      await shelf.close(size === undefined);
     }
-    const shelf = await (await this.medium())!.open(found.name);
-    return shelf.blob(found.file.size).finally(() => shelf.close());
   }
 
   /** All files that are kept, or those of a URL. */
@@ -71,17 +85,20 @@ export class CacheManager implements CacheCalls {
       const shelf = await medium!.peek(name);
       const head = await shelf?.readHead().catch(() => undefined);
       if (head?.size === undefined || (url !== undefined && head.url !== url)) continue;
-      const { size, sha256 } = head;
-      const count = Math.ceil(size / BLOCK);
-      const checksums = await shelf!.readChecksums(count).catch(() => new BigUint64Array());
-      let stored = 0;
-      for (const [block, checksum] of checksums.entries())
-        if (checksum) stored += Math.min(BLOCK, size - block * BLOCK);
-      const file = { url: head.url, size, stored, complete: stored === size, ...(sha256 && { sha256 }) };
+      const file = await describe(head.url, head.size, shelf!);
+      if (head.sha256) file.sha256 = head.sha256;
       found.push({ name, head, file });
     }
     return found;
   }
+}
+
+/** How much of a file of so many bytes is there. */
+async function describe(url: string, size: number, shelf: Pick<Shelf, "readChecksums">): Promise<CachedFile> {
+  const checksums = await shelf.readChecksums(Math.ceil(size / BLOCK)).catch(() => new BigUint64Array());
+  let stored = 0;
+  for (const [block, checksum] of checksums.entries()) if (checksum) stored += Math.min(BLOCK, size - block * BLOCK);
+  return { url, size, stored, complete: size > 0 && stored === size };
 }
 
 /** The files that loads have kept, so that they are downloaded once. */
@@ -111,7 +128,10 @@ export class ModelCache {
     return this.calls.verify(url);
   }
 
-  /** A file that is there in whole. */
+  /**
+   * A file that is there in whole. In Node one of 2 GiB or more has `stream()`, `slice()` and `arrayBuffer()`, but another Blob that
+   * is made of it, or what a worker is sent of it, is empty.
+   */
   export(url: string): Promise<Blob> {
     return this.calls.export(url);
   }

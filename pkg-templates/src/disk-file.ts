@@ -1,12 +1,15 @@
 import { open, stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 
 /** Bytes that are read at once for a stream. */
 const CHUNK = 1 << 20;
+/** The most that Node can read at once is less than twice this; of more it dies. */
+const MOST = 1 << 30;
 
 /**
  * A file on disk, of which nothing is read before it is asked for. Node's own, of `openAsBlob`, is wrong beyond 2 GiB: slices of it
- * are empty, and its size is what is left of 4 GiB. Other Blobs cannot be made of this one, as Node makes them of its own.
+ * are empty, and its size is what is left of 4 GiB. What Node itself does with a Blob, such as to make another of it or to send it to a
+ * worker, finds this one empty.
  */
 export class DiskFile extends File {
   private constructor(
@@ -16,12 +19,12 @@ export class DiskFile extends File {
     private readonly to: number,
     type = "",
   ) {
-    super([], basename(path), { type, lastModified: modified });
+    super([], basename(path), { type, lastModified: Math.floor(modified) });
   }
 
   static async open(file: string): Promise<DiskFile> {
     const { size, mtimeMs } = await stat(file);
-    return new DiskFile(file, mtimeMs, 0, size);
+    return new DiskFile(resolve(file), mtimeMs, 0, size);
   }
 
   override get size(): number {
@@ -29,7 +32,10 @@ export class DiskFile extends File {
   }
 
   override slice(start = 0, end = this.size, type = ""): DiskFile {
-    const place = (at: number) => this.from + Math.min(Math.max(at < 0 ? this.size + at : at, 0), this.size);
+    const place = (place: number) => {
+      const at = Math.trunc(place) || 0;
+      return this.from + Math.min(Math.max(at < 0 ? this.size + at : at, 0), this.size);
+    };
     return new DiskFile(this.path, this.modified, place(start), Math.max(place(start), place(end)), type);
   }
 
@@ -39,7 +45,8 @@ export class DiskFile extends File {
       const bytes = new Uint8Array(this.size);
       let filled = 0;
       while (filled < bytes.length) {
-        const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, this.from + filled);
+        const length = Math.min(bytes.length - filled, MOST);
+        const { bytesRead } = await file.read(bytes, filled, length, this.from + filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
@@ -59,8 +66,13 @@ export class DiskFile extends File {
   override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
     let at = 0;
     return new ReadableStream({
+      type: "bytes",
       pull: async (controller) => {
-        if (at === this.size) return controller.close();
+        if (at === this.size) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+          return;
+        }
         const part = this.slice(at, at + CHUNK);
         at += part.size;
         controller.enqueue(new Uint8Array(await part.arrayBuffer()));

@@ -82,7 +82,10 @@ class CacheShelf implements Shelf {
   }
 
   async close(unused = false): Promise<void> {
-    if (unused) await this.clear();
-    this.release();
+    try {
+      if (unused) await this.clear();
+    } finally {
+      this.release();
+    }
   }
 }

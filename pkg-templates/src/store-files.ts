@@ -21,7 +21,7 @@ function usualFolder(): string {
 export async function files(folder = usualFolder()): Promise<Medium | undefined> {
   try {
     await mkdir(folder, { recursive: true });
-    return new Files(folder);
+    return new Files(path.resolve(folder));
   } catch {
     return undefined;
   }
@@ -31,33 +31,38 @@ class Files implements Medium {
   constructor(private readonly folder: string) {}
 
   async open(name: string, signal?: AbortSignal): Promise<Shelf> {
-    const release = await this.lock(name, signal);
+    const release = await lock(this.at(name), signal);
+    let unlock = async () => {};
     const handles: FileHandle[] = [];
     try {
+      unlock = await this.lockFile(name, signal);
       // Neither emptied nor appended to where it is there.
       const flags = constants.O_RDWR | constants.O_CREAT;
       for (const part of ["data", "checksums"]) handles.push(await open(this.at(`${name}.${part}`), flags));
       const [data, checksums] = handles as [FileHandle, FileHandle];
-      return new FilesShelf(this.at(name), data, checksums, async (unused) => {
-        if (unused) await this.remove(name);
-        await release();
+      return new FilesShelf(this.at(name), data, checksums, unlock, async (unused) => {
+        try {
+          if (unused) await this.remove(name);
+        } finally {
+          await unlock();
+          release();
+        }
       });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
-      await release();
+      await unlock();
+      release();
       throw error;
     }
   }
 
-  /** In this process and in others. */
-  private async lock(name: string, signal?: AbortSignal): Promise<() => Promise<void>> {
-    const release = await lock(this.at(name), signal);
+  /** Against other processes, where that can be: on a full disk, for one, files are still read and deleted. */
+  private async lockFile(name: string, signal?: AbortSignal): Promise<() => Promise<void>> {
     try {
-      const unlock = await lockFile(this.at(`${name}.lock`), signal);
-      return () => unlock().finally(release);
+      return await lockFile(this.at(`${name}.lock`), signal);
     } catch (error) {
-      release();
-      throw error;
+      if (signal?.aborted) throw error;
+      return async () => {};
     }
   }
 
@@ -94,6 +99,8 @@ class FilesShelf implements Shelf {
     private readonly base: string,
     private readonly data: FileHandle,
     private readonly checksums: FileHandle,
+    /** Lets other processes have it. */
+    readonly share: () => Promise<void>,
     private readonly closed: (unused: boolean) => Promise<void>,
   ) {}
 

@@ -35,6 +35,8 @@ export interface Shelf {
   /** The first so many bytes. */
   blob(size: number): Promise<Blob>;
   clear(): Promise<void>;
+  /** Lets other processes have it, too, before it is closed: nothing more is to be downloaded. */
+  share?(): Promise<void>;
   /** Lets others have it. `unused` leaves nothing behind. */
   close(unused?: boolean): Promise<void>;
 }
@@ -78,6 +80,7 @@ export function parseHead(text: string): Head | undefined {
 /** Keeps files for a load; the core calls it. */
 export class Store {
   private readonly opened: StoredFile[] = [];
+  private closed = false;
 
   constructor(
     private readonly medium: Medium,
@@ -90,6 +93,7 @@ export class Store {
     try {
       const file = await StoredFile.open(shelf, this.medium, this.checksum, key, url);
       this.opened.push(file);
+      if (this.closed) await file.close();
       return file;
     } catch (error) {
       await shelf.close();
@@ -99,6 +103,7 @@ export class Store {
 
   /** Closes what a core that has crashed has left open. */
   close(): void {
+    this.closed = true;
     for (const file of this.opened) void file.close();
   }
 
@@ -142,6 +147,7 @@ export class StoredFile {
       delete head.sha256;
       await shelf.writeHead(head);
     }
+    if (known && !checksums.includes(0n)) await shelf.share?.();
     return new StoredFile(shelf, medium, checksum, known ? head : { key, url }, checksums);
   }
 
