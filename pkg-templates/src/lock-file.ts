@@ -3,7 +3,9 @@ import { rm, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 
+/** Milliseconds after which a lock that somebody has is looked at again. */
 const POLL = 200;
+/** Milliseconds after which whoever has a lock touches it again. */
 const TOUCHED = 2_000;
 /** Milliseconds after which a lock that nobody has touched is nobody's. */
 const STALE = 60_000;
