@@ -4,6 +4,15 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 
+/** Faults by the number of the request, from 0. */
+export const at = (faults) => {
+  let request = 0;
+  return () => faults[request++];
+};
+
+/** Bytes that a hub's log says were sent. */
+export const bytesSent = (log) => log.reduce((sum, { sent }) => sum + sent, 0);
+
 /** The commit that every revision of a hub's models stands for. */
 export const commit = "c0ffee00";
 const cors = {
@@ -64,10 +73,10 @@ export async function hub(
       ...(short === undefined && length && { "content-length": part.length }),
     });
     response.flushHeaders();
+    const pace = shared ?? (rate && limit(rate));
     if (reset !== undefined) response.write(sent, () => response.destroy());
     else if (stall < part.length) response.write(sent);
-    else if (shared || rate !== undefined || !Buffer.isBuffer(sent))
-      inSteps(response, sent, shared ?? (rate !== undefined ? limit(rate) : undefined), entry);
+    else if (pace || !Buffer.isBuffer(sent)) inSteps(response, sent, pace, entry);
     else response.end(sent);
   });
   const front = await listen((request, response) => {

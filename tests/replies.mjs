@@ -1,4 +1,4 @@
-// Runs in Node and in pages alike: the golden conversations, told to a loaded model.
+// Runs in Node and in pages alike: what loaded models are told.
 
 /** The greedy reply to each turn of each conversation. History is the reference's own, so that one tie spoils one reply. */
 export async function greedyReplies(lm, conversations) {
@@ -13,4 +13,13 @@ export async function greedyReplies(lm, conversations) {
     }
   }
   return replies;
+}
+
+/** How the story begins that a model tells on the CPU, which `Plume` loads and lets go of. */
+export async function storyFrom(Plume, source, options, max_tokens = 16) {
+  const lm = await Plume.load(source, { device: "cpu", ...options });
+  const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+  const { choices } = await lm.chat.completions.create({ messages, temperature: 0, max_tokens });
+  lm.dispose();
+  return choices[0].message.content;
 }

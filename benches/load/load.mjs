@@ -6,7 +6,7 @@ import path from "node:path";
 import { launchOnDisk } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
-import { hub } from "../../tests/hub.mjs";
+import { bytesSent, hub } from "../../tests/hub.mjs";
 import { randomModel } from "../../tests/random-model.mjs";
 import { median } from "../median.mjs";
 import { prepare } from "../peers/browser.mjs";
@@ -155,7 +155,7 @@ export async function run({ runs = "3", device: chosen = "gpu", layers = "32", l
 async function cut(site, file, device) {
   const server = await hub({ [name]: file }, undefined, { link: 50e6 });
   const url = `${server.origin}/${name}`;
-  const sent = () => server.log.reduce((sum, { sent }) => sum + sent, 0);
+  const sent = () => bytesSent(server.log);
   const { page, close } = await open(site);
   const first = await page();
   const cut = first.evaluate(load, { engine: "plume", url, device }).catch(() => undefined);

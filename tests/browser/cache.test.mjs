@@ -7,7 +7,7 @@ import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
-import { hub } from "../hub.mjs";
+import { bytesSent, hub } from "../hub.mjs";
 import { gguf } from "../support.mjs";
 
 const folders = { "/plume-lm/": path.join(root, "build/plume-lm"), "/": path.join(root, "tests/browser") };
@@ -19,7 +19,6 @@ test.after(() => Promise.all([browser.close(), ...Object.values(sites).map((site
 
 const name = "plm-tiny-F16.gguf";
 const file = readFileSync(gguf("F16"));
-const sum = (log) => log.reduce((sum, { sent }) => sum + sent, 0);
 
 /** A page of a profile of its own. */
 async function open(t, site = sites.OPFS) {
@@ -87,10 +86,10 @@ for (const [kept, site] of Object.entries(sites)) {
     const { reply, phases } = await load(page, url);
     assert.match(reply, /Pip/);
     assert.equal(phases, "read,download,ready");
-    assert.ok(sum(server.log) <= file.length - stored + 1, `${sum(server.log)} bytes`);
+    assert.ok(bytesSent(server.log) <= file.length - stored + 1, `${bytesSent(server.log)} bytes`);
     server.log.length = 0;
     assert.deepEqual(await load(page, url), { reply, phases: "read,ready" });
-    assert.ok(sum(server.log) <= 1);
+    assert.ok(bytesSent(server.log) <= 1);
     assert.deepEqual(await cache(page, "list"), [{ url, size: file.length, stored: file.length, complete: true }]);
     const files = await page.evaluate(async () => {
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("plume-lm", { create: true });
@@ -113,7 +112,7 @@ for (const [kept, site] of Object.entries(sites)) {
     const both = await Promise.all([load(page, url), load(await tab(), url)]);
     assert.equal(both[0].reply, both[1].reply);
     assert.ok(both[0].reply);
-    assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+    assert.ok(bytesSent(server.log) < file.length * 1.01, `${bytesSent(server.log)} bytes`);
   });
 }
 
@@ -138,7 +137,7 @@ test("too little room is told before the download, with the figures", async (t) 
   const { code, message } = await load(page, `${server.origin}/${name}`);
   assert.equal(code, "quota");
   assert.match(message, /takes \d+\.\d MB; of \d+\.\d MB that may be kept here \d+\.\d MB are free.*cache: false/);
-  assert.ok(sum(server.log) <= 1 << 20);
+  assert.ok(bytesSent(server.log) <= 1 << 20);
   assert.equal(await cache(page, "size"), 0);
 });
 

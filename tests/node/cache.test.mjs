@@ -6,8 +6,9 @@ import { readFileSync, readdirSync, statSync, statfsSync, writeFileSync } from "
 import path from "node:path";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
-import { hub } from "../hub.mjs";
+import { at, bytesSent, hub } from "../hub.mjs";
 import { split } from "../gguf.mjs";
+import { storyFrom } from "../replies.mjs";
 import { gguf, model } from "../support.mjs";
 
 const folder = process.env.PLUME_CACHE; // Of support.mjs.
@@ -22,26 +23,14 @@ const safetensors = Object.fromEntries(
     .map((file) => [file, readFileSync(path.join(model, file))]),
 );
 
-async function reply(source, options) {
-  const lm = await Plume.load(source, { device: "cpu", ...options });
-  const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
-  const { choices } = await lm.chat.completions.create({ messages, temperature: 0, max_tokens: 16 });
-  lm.dispose();
-  return choices[0].message.content;
-}
+const reply = (source, options) => storyFrom(Plume, source, options);
 
 const expected = await reply(gguf("F16"));
-const sum = (log) => log.reduce((sum, { sent }) => sum + sent, 0);
-const at = (faults) => {
-  let request = 0;
-  return () => faults[request++];
-};
-
 /** Bytes that this load had sent. */
 async function sent(server, source, options) {
   server.log.length = 0;
   assert.equal(await reply(source, options), expected);
-  return sum(server.log);
+  return bytesSent(server.log);
 }
 
 test("a model is downloaded once, and its version is asked for again", async (t) => {
@@ -212,7 +201,7 @@ test("loads at the same time share one download", async (t) => {
   t.after(server.close);
   const url = `${server.origin}/${name}`;
   assert.deepEqual(await Promise.all([reply(url), reply(url), reply(url)]), [expected, expected, expected]);
-  assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+  assert.ok(bytesSent(server.log) < file.length * 1.01, `${bytesSent(server.log)} bytes`);
 });
 
 test("processes share one download, and one that is killed holds nobody up", async (t) => {
@@ -230,7 +219,7 @@ test("processes share one download, and one that is killed holds nobody up", asy
     spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "pipe", "inherit"] });
   const killed = other();
   t.after(() => killed.kill("SIGKILL"));
-  while (sum(server.log) < 2e6) {
+  while (bytesSent(server.log) < 2e6) {
     assert.equal(killed.exitCode, null);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -241,13 +230,13 @@ test("processes share one download, and one that is killed holds nobody up", asy
   killed.kill("SIGKILL");
   rate = 4e6;
   assert.equal(await mine, expected);
-  assert.ok(sum(server.log) < file.length + (3 << 20), `${sum(server.log)} bytes`);
+  assert.ok(bytesSent(server.log) < file.length + (3 << 20), `${bytesSent(server.log)} bytes`);
   await Plume.cache.delete();
   server.log.length = 0;
   const both = [other(), other()];
   const said = await Promise.all(both.map(async ({ stdout }) => (await stdout.toArray()).join("")));
   assert.deepEqual(said, ["loaded\n", "loaded\n"]);
-  assert.ok(sum(server.log) < file.length * 1.01, `${sum(server.log)} bytes`);
+  assert.ok(bytesSent(server.log) < file.length * 1.01, `${bytesSent(server.log)} bytes`);
   assert.deepEqual(
     readdirSync(folder).filter((name) => name.endsWith(".lock")),
     [],

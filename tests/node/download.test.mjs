@@ -6,20 +6,14 @@ import path from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LoadControl, Plume } from "../../build/plume-lm/dist/node.js";
-import { hub } from "../hub.mjs";
+import { at, bytesSent, hub } from "../hub.mjs";
+import { storyFrom } from "../replies.mjs";
 import { gguf } from "../support.mjs";
 
 const name = "plm-tiny.gguf";
 const file = readFileSync(gguf("Q8_0"));
-const question = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+const reply = (source, options) => storyFrom(Plume, source, { cache: false, ...options }, 8);
 const expected = await reply(gguf("Q8_0"));
-
-async function reply(source, options) {
-  const lm = await Plume.load(source, { device: "cpu", cache: false, ...options });
-  const { choices } = await lm.chat.completions.create({ messages: question, temperature: 0, max_tokens: 8 });
-  lm.dispose();
-  return choices[0].message.content;
-}
 
 /** Loads over a hub with these faults. Gives what was sent. */
 async function load(fault, options, kind) {
@@ -32,17 +26,10 @@ async function load(fault, options, kind) {
   }
 }
 
-/** Faults by the number of the request, from 0. */
-const at = (faults) => {
-  let request = 0;
-  return () => faults[request++];
-};
-
 test("a download goes on where it stopped, and fetches no byte twice", async () => {
-  const sum = (log) => log.reduce((sum, { sent }) => sum + sent, 0);
-  const whole = sum(await load(() => undefined));
+  const whole = bytesSent(await load(() => undefined));
   const faults = { 0: { status: 503 }, 1: { reset: 100 }, 2: { reset: 7 }, 4: { short: 50 }, 5: { stall: 1.5e6 } };
-  const sent = sum(await load(at(faults), { patience: 4 }));
+  const sent = bytesSent(await load(at(faults), { patience: 4 }));
   // What a connection that was reset had still under way is lost.
   assert.ok(sent <= whole + 107, `${sent} bytes instead of ${whole}`);
 });

@@ -7,6 +7,7 @@ import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { hub } from "../hub.mjs";
 import { split } from "../gguf.mjs";
+import { storyFrom } from "../replies.mjs";
 import { gguf, model } from "../support.mjs";
 
 const [q8, q4] = ["Q8_0", "Q4_0"].map((kind) => readFileSync(gguf(kind)));
@@ -25,13 +26,7 @@ const models = {
   "plm/none": ["config.json"],
 };
 
-async function reply(source, options) {
-  const lm = await Plume.load(source, { device: "cpu", cache: false, patience: 2, ...options });
-  const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
-  const { choices } = await lm.chat.completions.create({ messages, temperature: 0, max_tokens: 16 });
-  lm.dispose();
-  return choices[0].message.content;
-}
+const reply = (source, options) => storyFrom(Plume, source, { cache: false, patience: 2, ...options });
 
 const expected = {
   BF16: await reply(model + path.sep),
