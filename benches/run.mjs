@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 const suites = {
   peers: "./peers/peers.mjs",
   agreement: "./peers/agreement.mjs",
+  cpu: "./cpu/cpu.mjs",
   gpu: "./gpu/gpu.mjs",
   accuracy: "./accuracy/accuracy.mjs",
   load: "./load/load.mjs",

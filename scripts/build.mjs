@@ -1,6 +1,16 @@
 // npm run build: the npm package in build/plume-lm and the demo, a static folder, in build/site. What is up to date stays.
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
@@ -8,10 +18,10 @@ import { root, setupNode, setupRust } from "./setup.mjs";
 
 const at = (...parts) => path.join(root, ...parts);
 const wasmFolder = at("pkg-templates/src/wasm");
-const wasmFile = path.join(wasmFolder, "plume_bg.wasm");
 const packageFolder = at("build/plume-lm");
 const siteFolder = at("build/site");
-const run = (command, args, cwd = root) => execFileSync(command, args, { cwd, stdio: "inherit" });
+const run = (command, args, cwd = root, environment = {}) =>
+  execFileSync(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...environment } });
 const tsc = (...args) => run("node", [at("node_modules/typescript/bin/tsc"), ...args]);
 
 /** The files below a folder, or the file itself. */
@@ -23,15 +33,18 @@ function files(entry) {
 }
 
 /** Makes `product` where it is missing or older than one of `inputs`. Tells whether it had to. */
-function make(product, inputs, build) {
+async function make(product, inputs, build) {
   const newest = Math.max(...inputs.flatMap((input) => files(at(input))).map((file) => statSync(file).mtimeMs));
-  if (existsSync(product) && statSync(product).mtimeMs >= newest) return;
+  if (existsSync(product) && statSync(product).mtimeMs >= newest) return false;
   const started = Date.now();
-  build();
-  console.log(`built ${path.relative(root, product)} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  await build();
+  const now = new Date();
+  utimesSync(product, now, now); // Cargo leaves it as it is where nothing that matters has changed.
+  console.log(`built ${path.relative(root, product)} in ${((now - started) / 1000).toFixed(1)} s`);
+  return true;
 }
 
-/** What every browser with WebGPU and Node 20 know, no more. */
+/** What every browser that gets security fixes knows, and Node 20. */
 const wasmFeatures = [
   "bulk-memory",
   "multivalue",
@@ -39,19 +52,62 @@ const wasmFeatures = [
   "nontrapping-float-to-int",
   "reference-types",
   "sign-ext",
+  "simd",
 ];
 
-function buildWasm() {
-  const bindgen = at("scripts/bindgen");
-  const target = (folder) => process.env.CARGO_TARGET_DIR ?? path.join(folder, "target");
-  run("cargo", ["build", "--release", "--locked"], bindgen);
-  run("cargo", ["build", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"]);
-  rmSync(wasmFolder, { recursive: true, force: true });
-  mkdirSync(wasmFolder, { recursive: true });
-  const compiled = path.join(target(root), "wasm32-unknown-unknown/release/plume.wasm");
-  run(path.join(target(bindgen), "release/plume-bindgen"), [compiled, wasmFolder]);
-  const enable = wasmFeatures.map((name) => `--enable-${name}`);
-  run("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O3", ...enable, wasmFile, "-o", wasmFile]);
+/** The cores, of which a page downloads one. */
+const cores = {
+  gpu: { features: "gpu" },
+  cpu: { features: "cpu" },
+  "cpu-threads": { features: "cpu", shared: true },
+};
+
+/** What makes a module whose memory several workers share. The most that it may ever have has to be said beforehand. */
+const threads = {
+  arguments: ["-Z", "build-std=std,panic_abort"],
+  flags: [
+    "target-feature=+simd128,+atomics",
+    ...["shared-memory", "import-memory", `max-memory=${2 ** 32}`].map((option) => `link-arg=--${option}`),
+    ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base"].map((name) => `link-arg=--export=${name}`),
+  ],
+};
+
+/** Compiles a core. What remains is the slower half, for which one processor is enough: it goes on beside the next core's. */
+function buildCore(name) {
+  const { features, shared } = cores[name];
+  const folder = path.join(wasmFolder, name);
+  const targets = process.env.CARGO_TARGET_DIR ?? at("target");
+  // What is compiled with other flags has a folder of its own, so that neither makes the other out of date.
+  const target = shared ? path.join(targets, "shared-memory") : targets;
+  // Products have the same name: Cargo must not take another core's for this one's.
+  const compiled = path.join(target, "wasm32-unknown-unknown/release/plume.wasm");
+  for (const product of [compiled, path.join(path.dirname(compiled), "deps/plume.wasm")])
+    rmSync(product, { force: true });
+  const environment = shared && {
+    RUSTC_BOOTSTRAP: "1", // What shares memory comes from a standard library of our own, which stable Rust does not offer.
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: threads.flags.map((flag) => `-C ${flag}`).join(" "),
+  };
+  const cargo = ["build", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"];
+  cargo.push("--target-dir", target, "--no-default-features", "--features", features);
+  run("cargo", [...cargo, ...(shared ? threads.arguments : [])], root, environment);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  run(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, folder]);
+  // Under its own name only once it is whole.
+  const wasm = path.join(folder, "plume_bg.wasm");
+  renameSync(wasm, `${wasm}.raw`);
+  const enable = [...wasmFeatures, ...(shared ? ["threads"] : [])].map((feature) => `--enable-${feature}`);
+  const optimise = [at("node_modules/binaryen/bin/wasm-opt"), "-O3", ...enable, `${wasm}.raw`, "-o", wasm];
+  const child = spawn("node", optimise, { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      rmSync(`${wasm}.raw`, { force: true });
+      if (code === 0) return resolve();
+      rmSync(wasm, { force: true });
+      reject(new Error(`wasm-opt of the core ${name} ended with ${code}`));
+    });
+  });
 }
 
 const model = "www/models/plm-tiny";
@@ -75,40 +131,58 @@ function buildSite() {
 }
 
 /** What of the package no page downloads. */
-const NODE_ONLY = /\/(node|store-files|disk-file|lock-file)\.js$/;
+const NODE_ONLY = /\/(node|cores-node|helper-node|store-files|disk-file|lock-file)\.js$/;
 
-/** Prints the bytes of what a page downloads, compressed as a server would. */
+/** Prints the bytes of what a page downloads, compressed as a server would: one core, its bindings and the rest. */
 function report() {
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
-  const total = (wanted) =>
+  const kilobytes = (wanted) =>
     files(path.join(packageFolder, "dist"))
-      .filter((file) => wanted.test(file) && !NODE_ONLY.test(file))
-      .reduce((sum, file) => sum + brotliCompressSync(readFileSync(file), { params }).length, 0);
-  const [wasm, script] = [total(/\.wasm$/), total(/\.js$/)].map((bytes) => `${(bytes / 1000).toFixed(0)} kB`);
-  console.log(`a page downloads, with brotli: wasm ${wasm}, JavaScript ${script}`);
+      .filter((file) => wanted(path.relative(path.join(packageFolder, "dist"), file)) && !NODE_ONLY.test(`/${file}`))
+      .reduce((sum, file) => sum + brotliCompressSync(readFileSync(file), { params }).length, 0) / 1000;
+  const rest = kilobytes((file) => file.endsWith(".js") && !file.startsWith("wasm/"));
+  for (const name of Object.keys(cores)) {
+    const [wasm, bindings] = [`wasm/${name}/plume_bg.wasm`, `wasm/${name}/plume.js`].map((wanted) =>
+      kilobytes((file) => file === wanted),
+    );
+    console.log(
+      `a page downloads for ${name}, with brotli: wasm ${wasm.toFixed(0)} kB, JavaScript ${(bindings + rest).toFixed(0)} kB`,
+    );
+  }
 }
 
 /** Builds what is missing or out of date. */
-export function build() {
+export async function build() {
   setupRust();
   setupNode();
   const core = [
     "Cargo.toml",
     "Cargo.lock",
+    ".cargo/config.toml",
     "src",
     "shaders",
     "scripts/bindgen",
     "scripts/build.mjs",
     "scripts/shaders.rs",
   ];
-  make(wasmFile, core, buildWasm);
+  const bindgen = path.join(process.env.CARGO_TARGET_DIR ?? at("target"), "bindgen");
+  await make(path.join(bindgen, "release/plume-bindgen"), ["scripts/bindgen"], () =>
+    run("cargo", ["build", "--release", "--locked", "--target-dir", bindgen], at("scripts/bindgen")),
+  );
+  const built = await Promise.all(
+    Object.keys(cores).map((name) => make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name))),
+  );
   const stamp = path.join(packageFolder, "dist/index.js");
-  make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], () => (buildPackage(), report()));
-  make(
+  await make(
+    stamp,
+    ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))],
+    () => (buildPackage(), report()),
+  );
+  await make(
     path.join(siteFolder, "main.js"),
     ["www/index.html", "www/style.css", "www/icon.svg", "www/src", "www/tsconfig.json", stamp.slice(root.length)],
     buildSite,
   );
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) build();
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await build();

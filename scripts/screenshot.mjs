@@ -5,7 +5,7 @@ import { launch } from "./chromium.mjs";
 import { serve } from "./serve.mjs";
 import { root } from "./setup.mjs";
 
-build();
+await build();
 const site = await serve({ "/": path.join(root, "build/site") });
 const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 860, height: 740 } });

@@ -35,7 +35,7 @@ async function find(folders, url) {
     : undefined;
 }
 
-async function answer(folders, request, response) {
+async function answer(folders, isolated, request, response) {
   const found = ["GET", "HEAD"].includes(request.method) && (await find(folders, request.url));
   if (!found) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
   const { file, size, etag } = found;
@@ -44,6 +44,7 @@ async function answer(folders, request, response) {
     "cache-control": "no-cache",
     "content-type": types[path.extname(file)] ?? "application/octet-stream",
     etag,
+    ...(isolated && isolation),
   };
   if (request.headers["if-none-match"] === etag) return response.writeHead(304, headers).end();
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
@@ -59,10 +60,17 @@ async function answer(folders, request, response) {
   return pipeline(createReadStream(file, { start, end }), response).catch(() => response.destroy());
 }
 
+/** What lets a page's workers share memory, and so Plume have threads. */
+const isolation = {
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
 /** Serves `folders` on `port` of `host`; port 0 takes a free one. Gives { origin, close }. */
-export function serve(folders, { port = 0, host = "127.0.0.1" } = {}) {
+export function serve(folders, { port = 0, host = "127.0.0.1", isolated = false } = {}) {
   const server = createServer((request, response) => {
-    answer(folders, request, response).catch(() => response.destroy());
+    answer(folders, isolated, request, response).catch(() => response.destroy());
   });
   return new Promise((resolve, reject) => {
     server.on("error", reject);

@@ -25,12 +25,13 @@ export function vulkanDriver(name) {
   return file ? path.join(drivers, file) : undefined;
 }
 
-/** rustup's wasm target. */
+/** rustup's wasm target, and the standard library's source: the core with threads needs one compiled for shared memory. */
 export function setupRust() {
   if (!has("cargo", "--version")) fail("Rust is missing", "see https://rustup.rs");
-  const installed = spawnSync("rustup", ["target", "list", "--installed"], { encoding: "utf8" }).stdout ?? "";
-  if (!installed.includes("wasm32-unknown-unknown"))
-    execFileSync("rustup", ["target", "add", "wasm32-unknown-unknown"], { stdio: "inherit" });
+  const installed = (kind) => spawnSync("rustup", [kind, "list", "--installed"], { encoding: "utf8" }).stdout ?? "";
+  const add = (kind, name) => execFileSync("rustup", [kind, "add", name], { stdio: "inherit" });
+  if (!installed("target").includes("wasm32-unknown-unknown")) add("target", "wasm32-unknown-unknown");
+  if (!installed("component").includes("rust-src")) add("component", "rust-src");
 }
 
 /** npm's packages, when package-lock.json has changed since they were installed. */

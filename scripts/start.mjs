@@ -4,12 +4,12 @@ import { build } from "./build.mjs";
 import { serve } from "./serve.mjs";
 import { root } from "./setup.mjs";
 
-build();
+await build();
 const host = process.env.HOST ?? "127.0.0.1";
 const site = { "/": path.join(root, "build/site") };
 const wanted = Number(process.env.PORT ?? 8080);
-const { origin } = await serve(site, { port: wanted, host }).catch((error) => {
+const { origin } = await serve(site, { port: wanted, host, isolated: true }).catch((error) => {
   if (error.code !== "EADDRINUSE" || process.env.PORT) throw error;
-  return serve(site, { host });
+  return serve(site, { host, isolated: true });
 });
 console.log(`\nPlume is at ${origin}/\nCtrl+C ends it.`);

@@ -23,7 +23,10 @@ const steps = [
   ["format of Rust", "cargo fmt --check"],
   ["format of the rest", "node_modules/.bin/prettier --check ."],
   ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
-  ["clippy, wasm", "cargo clippy --lib --target wasm32-unknown-unknown -- -D warnings"],
+  ...["gpu", "cpu"].map((core) => [
+    `clippy, wasm, ${core}`,
+    `cargo clippy --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings`,
+  ]),
   ["build, strict TypeScript included", "npm run --silent build"],
   ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
   ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],

@@ -7,7 +7,8 @@
 //! - [`weights`]: from file tensors to a backend's own layout, a few rows at a time.
 //! - [`tokenizer`]: text to ids and back, and the chat template.
 //! - [`model`]: PLM itself: its configuration and the one forward pass.
-//! - [`backend`]: the operations that the forward pass needs, as one trait; `cpu` is the oracle, `gpu` the product.
+//! - [`backend`]: the operations that the forward pass needs, as one trait; `gpu` and `cpu` are the product, `reference`
+//!   the oracle.
 //! - [`engine`]: requests, replies in the making, stopping, and the generation loop.
 //! - `web`: the surface that JavaScript sees (wasm only).
 

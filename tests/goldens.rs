@@ -17,7 +17,11 @@ mod measures;
 
 use measures::{Perplexity, divergence, relative_error};
 use plume::{
-    backend::{Backend, Tokens, cpu::CpuBackend},
+    backend::{
+        Backend, Tokens,
+        cpu::{CpuBackend, InstructionSet, Pool},
+        reference::ReferenceBackend,
+    },
     engine::{Engine, LoadOptions, Message, Request},
     format::Checkpoint,
     model::{forward, forward_all},
@@ -254,21 +258,41 @@ fn check_perplexity<B: Backend>(mut backend: B, most: usize) {
 }
 
 #[test]
+fn plain_perplexity_equals_the_reference() {
+    check_perplexity(ReferenceBackend::with_f32_cache(), usize::MAX);
+    check_perplexity(ReferenceBackend::new(), 640);
+}
+
+#[test]
+fn plain_logits_equal_the_reference() {
+    check_all_logits(ReferenceBackend::with_f32_cache, F32_CACHE);
+    check_all_logits(ReferenceBackend::new, F16_CACHE);
+}
+
+#[test]
+fn plain_greedy_replies_equal_the_reference() {
+    for kind in KINDS {
+        check_greedy(ReferenceBackend::with_f32_cache(), kind, conversations(kind), F32_CACHE);
+        check_greedy(ReferenceBackend::new(), kind, conversations(kind), F16_CACHE);
+    }
+}
+
+#[test]
 fn cpu_perplexity_equals_the_reference() {
-    check_perplexity(CpuBackend::with_f32_cache(), usize::MAX);
-    check_perplexity(CpuBackend::new(), 640);
+    check_perplexity(CpuBackend::new(), usize::MAX);
 }
 
 #[test]
 fn cpu_logits_equal_the_reference() {
-    check_all_logits(CpuBackend::with_f32_cache, F32_CACHE);
-    check_all_logits(CpuBackend::new, F16_CACHE);
+    for set in InstructionSet::all() {
+        println!("{}:", set.name());
+        check_all_logits(|| CpuBackend::with(set, Pool::alone()), F16_CACHE);
+    }
 }
 
 #[test]
 fn cpu_greedy_replies_equal_the_reference() {
     for kind in KINDS {
-        check_greedy(CpuBackend::with_f32_cache(), kind, conversations(kind), F32_CACHE);
         check_greedy(CpuBackend::new(), kind, conversations(kind), F16_CACHE);
     }
 }

@@ -10,7 +10,7 @@
 #[cfg(feature = "gpu")]
 mod adapter;
 
-use plume::backend::{Backend, Layout, MatrixDescriptor, Sampling, Tokens, cpu::CpuBackend, noise};
+use plume::backend::{Backend, Layout, MatrixDescriptor, Sampling, Tokens, noise, reference::ReferenceBackend};
 use plume::weights::ElementType;
 use pollster::block_on;
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +190,7 @@ fn the_cpu_draws_the_best_of_those_kept() {
     for vocab_size in [3, 257, 2048] {
         for (what, case) in cases(vocab_size) {
             for seed in [0, 7 << 32 | 5] {
-                case.check(seed, &draw(&mut CpuBackend::new(), &case, seed, 9..17), &what);
+                case.check(seed, &draw(&mut ReferenceBackend::new(), &case, seed, 9..17), &what);
             }
         }
     }
@@ -212,7 +212,7 @@ mod gpu {
                 if vocab_size > 10_000 { (&[3][..], 300..302) } else { (&[0, 7 << 32 | 5][..], 9..15) };
             for (what, case) in cases(vocab_size) {
                 for &seed in seeds {
-                    let expected = draw(&mut CpuBackend::new(), &case, seed, positions.clone());
+                    let expected = draw(&mut ReferenceBackend::new(), &case, seed, positions.clone());
                     for narrow in [true, false] {
                         gpu.set_narrow(narrow);
                         let found = draw(&mut gpu, &case, seed, positions.clone());

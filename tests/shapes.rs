@@ -16,7 +16,7 @@ mod random_model;
 use adapter::gpu;
 use measures::relative_error;
 use plume::{
-    backend::{Backend, Layout, MatrixDescriptor, Tokens, cpu::CpuBackend},
+    backend::{Backend, Layout, MatrixDescriptor, Tokens, reference::ReferenceBackend},
     model::forward,
     weights::ElementType,
 };
@@ -42,7 +42,7 @@ fn a_layer_equals_the_cpus() {
     }
     let Some(mut gpu) = gpu() else { return };
     let model = RandomModel { config: plm_1_8b(1, 256), mix: Mix::Uniform(ElementType::Q4_0), zeros: 0.9 };
-    let expected = run(&mut CpuBackend::new(), &model);
+    let expected = run(&mut ReferenceBackend::new(), &model);
     let found = run(&mut gpu, &model);
     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let error = relative_error(&found.0, &expected.0);
@@ -121,7 +121,7 @@ fn random_blocks_have_the_deviation_and_the_constants_that_are_asked_for() {
             random.extend_from_slice(&values[LEAD..]);
         };
         let lead = |_, _: &mut Random| Row::Led(0.25);
-        upload_matrix(&mut CpuBackend::new(), &mut Random(5), &descriptor, 0.5, lead, seen).unwrap();
+        upload_matrix(&mut ReferenceBackend::new(), &mut Random(5), &descriptor, 0.5, lead, seen).unwrap();
         let deviation = (random.iter().map(|value| value * value).sum::<f32>() / random.len() as f32).sqrt();
         // Plain numbers have a power of two near it.
         let (least, most) = if element_type.block_elements() == 1 { (0.35, 0.71) } else { (0.47, 0.53) };

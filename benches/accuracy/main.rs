@@ -7,7 +7,7 @@ mod measures;
 use measures::{Perplexity, divergence, relative_error};
 use plume::{
     Result,
-    backend::{Backend, Tokens, cpu::CpuBackend, gpu::GpuBackend},
+    backend::{Backend, Tokens, gpu::GpuBackend, reference::ReferenceBackend},
     format::Checkpoint,
     model::{Weights, forward, forward_all},
     source::{Directory, FileSource},
@@ -181,7 +181,7 @@ struct Reference {
 impl Reference {
     fn new(checkpoint: &Checkpoint, text: &Text) -> Result<Self> {
         let (mut logits, mut perplexity) = (Vec::new(), Perplexity::default());
-        let mut reader = Reader::new(CpuBackend::with_f32_cache(), checkpoint)?;
+        let mut reader = Reader::new(ReferenceBackend::with_f32_cache(), checkpoint)?;
         reader.read(text, text.ids.len(), text.window, |index, row| {
             logits.push(row.to_vec());
             text.next(index).inspect(|next| perplexity.push(row, *next));
@@ -248,7 +248,7 @@ fn format_rows(format: &str, arguments: &Arguments, software: bool, rows: &mut V
             push(kernels, reference.compare(gpu, &checkpoint, &text)?);
         }
     }
-    push("CPU, f16 cache", reference.compare(CpuBackend::new(), &checkpoint, &text)?);
+    push("CPU, f16 cache", reference.compare(ReferenceBackend::new(), &checkpoint, &text)?);
     Ok(())
 }
 

@@ -79,7 +79,7 @@ export async function run({
   const env = environment(adapter);
   const result = runBench("gpu", env, { runs, formats, layers, vocabulary, suites }, { quick, whole });
   if (host) {
-    build();
+    await build();
     const { hostRows } = await import("./host.mjs");
     const rows = await hostRows(Number(runs ?? 3));
     console.table(rows);

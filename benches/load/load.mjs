@@ -88,7 +88,7 @@ export async function run({ runs = "3", device: chosen = "gpu", layers = "32", l
   // Of a GPU that computes nothing the host's own work is all that can be learnt.
   const hostOnly = chosen === "null";
   const device = hostOnly ? "gpu" : chosen;
-  prepare();
+  await prepare();
   const model = randomModel({ layers: Number(layers) });
   // Made beforehand where one Buffer holds it, so that making it counts nowhere.
   const file = model.length < 2 ** 31 ? model.subarray(0, model.length) : model;

@@ -27,7 +27,7 @@ async function replies({ engine, questions }) {
 }
 
 export async function run() {
-  prepare();
+  await prepare();
   const rows = [];
   for (const kind of ["F16", "Q8_0", "Q4_0"]) {
     const questions = goldens[kind].map(({ turns }) => turns[0]);

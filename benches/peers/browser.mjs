@@ -10,21 +10,23 @@ import { root, setupBrowser } from "../../scripts/setup.mjs";
 const here = path.join(root, "benches/peers");
 
 /** Builds Plume, and installs Chromium and the peers where they are missing. */
-export function prepare() {
-  build();
+export async function prepare() {
+  await build();
   setupBrowser();
   if (!existsSync(path.join(here, "node_modules")))
     execFileSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], { cwd: here, stdio: "inherit" });
 }
 
+/** What pages of the benches import. */
+export const folders = {
+  "/plume-lm/": path.join(root, "build/plume-lm"),
+  "/wllama/": path.join(here, "node_modules/@wllama/wllama"),
+  "/benches/": path.join(here, "engines"),
+};
+
 /** A page in a fresh profile. */
 export async function openPage(model) {
-  const site = await serve({
-    "/model.gguf": model,
-    "/plume-lm/": path.join(root, "build/plume-lm"),
-    "/wllama/": path.join(here, "node_modules/@wllama/wllama"),
-    "/benches/": path.join(here, "engines"),
-  });
+  const site = await serve({ "/model.gguf": model, ...folders });
   const browser = await launch();
   const page = await browser.newPage();
   await page.goto(`${site.origin}/benches/blank.html`);

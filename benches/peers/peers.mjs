@@ -49,7 +49,7 @@ const contenders = {
 export const options = { model: { type: "string" } };
 
 export async function run({ runs = "3", model = path.join(root, "tests/data/plm-tiny-Q8_0.gguf") }) {
-  prepare();
+  await prepare();
   const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (let index = 0; index < Number(runs); index++)
     for (const [name, contender] of Object.entries(contenders)) {

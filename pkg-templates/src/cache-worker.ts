@@ -1,7 +1,7 @@
 // The worker that lists, deletes, checks and exports kept files: only workers have synchronous access to them.
-import * as bindings from "./wasm/plume.js";
 import { PlumeError } from "./errors.js";
 import { CacheManager, type CacheCalls } from "./cache.js";
+import { browserCores } from "./cores-browser.js";
 import { browserMedium } from "./store-browser.js";
 
 /** What the page asks. */
@@ -10,10 +10,8 @@ export interface CacheCall {
   url?: string | undefined;
 }
 
-const manager = new CacheManager(browserMedium, async () => {
-  await bindings.default({ module_or_path: new URL("./wasm/plume_bg.wasm", import.meta.url) });
-  return bindings.checksum;
-});
+const checksum = async () => (await browserCores.get("cpu")).bindings.checksum;
+const manager = new CacheManager(browserMedium, checksum);
 
 addEventListener("message", ({ data: { task, url } }: MessageEvent<CacheCall>) => {
   // `url` is there where the task asks for one.

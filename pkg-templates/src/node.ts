@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
 import { CacheManager, ModelCache } from "./cache.js";
+import { nodeCores } from "./cores-node.js";
 import { DiskFile } from "./disk-file.js";
 import { isHubName } from "./names.js";
-import { loadHere, type Core } from "./runtime.js";
-import { Store, type Checksum } from "./store.js";
+import { loadHere } from "./runtime.js";
 import { files as fileMedium } from "./store-files.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
@@ -28,38 +28,23 @@ export const Plume = {
     const embedded = fileURLToPath(new URL("../models/plm-tiny/", import.meta.url));
     const start = async (source: ModelSource | undefined, started: LoadOptions) => {
       const files = await local(source ?? embedded);
-      const { cache = true, signal } = started;
+      const { cache = true } = started;
       const medium = cache === false ? undefined : await fileMedium(cache === true ? undefined : cache);
-      const newest = await newestCore();
-      const store = medium && new Store(medium, newest.bindings.checksum, signal);
-      const core = { ...newest, store };
-      if (started.device === "cpu") return loadHere(core, files, started);
+      const origin = { cores: nodeCores, model: files, medium };
+      if (started.device === "cpu") return loadHere(origin, started);
       await provideWebGpu();
-      return asWorker(() => loadHere(core, files, started));
+      return asWorker(() => loadHere(origin, started));
     };
     return Loaded.start(start, model, options);
   },
   /** The files that loads have kept in the usual folder. */
-  cache: new ModelCache(new CacheManager(() => fileMedium(), checksum)),
+  cache: new ModelCache(
+    new CacheManager(
+      () => fileMedium(),
+      async () => (await nodeCores.get("cpu")).bindings.checksum,
+    ),
+  ),
 };
-
-let crashes = 0;
-
-/** The core's module. Once it has crashed the next load gets another one: its query makes it another module to Node. */
-async function newestCore(): Promise<Core> {
-  const count = crashes;
-  return {
-    bindings: (await import(`./wasm/plume.js?crashes=${count}`)) as Core["bindings"],
-    wasm: await readFile(new URL("./wasm/plume_bg.wasm", import.meta.url)),
-    onCrash: () => (crashes = Math.max(crashes, count + 1)),
-  };
-}
-
-async function checksum(): Promise<Checksum> {
-  const { bindings, wasm } = await newestCore();
-  await bindings.default({ module_or_path: wasm });
-  return bindings.checksum;
-}
 
 let loads = 0;
 class WorkerGlobalScope {}

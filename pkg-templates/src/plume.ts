@@ -67,6 +67,7 @@ export class Plume {
     const options = chosen ?? {};
     checkSignal(options.signal);
     const model = checkModel(given);
+    checkDevice(options);
     checkContextLength(options.context_length);
     checkPatience(options.patience);
     checkHub(options);
@@ -255,7 +256,7 @@ function checkModel(model: ModelSource | undefined): ModelSource | undefined {
 
 /** What a load may be given, and for tests "kernels". */
 const OPTIONS =
-  "onProgress signal device context_length messages patience hub token sha256 cache control kernels".split(" ");
+  "onProgress signal device threads context_length messages patience hub token sha256 cache control kernels".split(" ");
 
 function checkNames(options: object): void {
   const unknown = Object.entries(options).find(([name, value]) => !OPTIONS.includes(name) && value !== undefined);
@@ -266,6 +267,13 @@ function checkNames(options: object): void {
 function checkContextLength(length: unknown): void {
   if (length !== undefined && !(Number.isSafeInteger(length) && (length as number) > 0 && (length as number) < 2 ** 32))
     throw invalid(`context_length is ${show(length)}; expected a whole number from 1`);
+}
+
+function checkDevice({ device, threads }: LoadOptions): void {
+  if (device !== undefined && !["auto", "gpu", "cpu"].includes(device))
+    throw invalid(`device is ${show(device)}; expected "auto", "gpu" or "cpu"`);
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64))
+    throw invalid(`threads is ${show(threads)}; expected a whole number from 1 to 64`);
 }
 
 function checkPatience(patience: unknown): void {

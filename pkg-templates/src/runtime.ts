@@ -1,8 +1,8 @@
-import type { PlumeEngine } from "./wasm/plume.js";
+import type { Core, Cores, PlumeEngine } from "./cores.js";
 import { PlumeError } from "./errors.js";
 import { Rate } from "./rate.js";
 import { Serial } from "./serial.js";
-import type { Store } from "./store.js";
+import { Store, type Medium } from "./store.js";
 import type { FinishReason, LoadOptions, ModelSource, Progress, Stats } from "./types.js";
 
 /** A request as the core takes it. */
@@ -52,18 +52,6 @@ export interface Runtime {
   dispose(): void;
 }
 
-/** The compiled core, not yet loaded. */
-export interface Core {
-  /** Its generated bindings. */
-  bindings: typeof import("./wasm/plume.js");
-  /** Its bytes, or where they are fetched from. */
-  wasm: BufferSource | URL;
-  /** Where what is downloaded is kept. */
-  store?: Store | undefined;
-  /** Told when it has crashed: its memory can then not be trusted by any model in it. */
-  onCrash?: () => void;
-}
-
 /** What the core tells and asks while it loads. */
 interface LoadHost {
   /** Bytes of the files that have the weights: those that were read, all, and those that came from a server. */
@@ -74,14 +62,49 @@ interface LoadHost {
   paused(): Promise<void> | undefined;
 }
 
-/** Loads a model on this thread. */
-export async function loadHere(
+/** Where a model is loaded from and by what. */
+export interface Origin {
+  cores: Cores;
+  model: ModelSource;
+  /** Where what is downloaded is kept. */
+  medium?: Medium | undefined;
+}
+
+/** Loads a model on this thread: on the GPU where there is one, or else with the core for the CPU. */
+export async function loadHere(origin: Origin, options: LoadOptions): Promise<Runtime> {
+  const { device = "auto", threads } = options;
+  let gpu_unavailable;
+  if (device !== "cpu") {
+    const adapter = await findAdapter();
+    // Shaders that a processor has to emulate are many times slower than the core for the CPU.
+    if (device === "auto" && adapter?.software)
+      gpu_unavailable = `WebGPU has only a software adapter here, ${adapter.name}, which is slower`;
+    else
+      try {
+        return await loadOn(await origin.cores.get("gpu"), origin, options, { device: "gpu", adapter });
+      } catch (error) {
+        if (device === "gpu" || !(error instanceof PlumeError && error.code === "no_webgpu")) throw error;
+        gpu_unavailable = error.message;
+      }
+  }
+  const [core] = await origin.cores.cpu(threads);
+  return loadOn(core, origin, options, { device: "cpu", gpu_unavailable });
+}
+
+/** What a core runs on, and what it cannot know of that. */
+interface Device {
+  device: "gpu" | "cpu";
+  adapter?: FoundAdapter | undefined;
+  gpu_unavailable?: string | undefined;
+}
+
+/** Loads a model into a core. */
+async function loadOn(
   core: Core,
-  model: ModelSource,
+  { model, medium }: Origin,
   {
     onProgress,
     signal,
-    device = "auto",
     context_length,
     messages = [],
     patience = 120,
@@ -91,9 +114,10 @@ export async function loadHere(
     control,
     ...others
   }: LoadOptions,
+  { device, adapter, gpu_unavailable }: Device,
 ): Promise<Runtime> {
+  const store = medium && new Store(medium, core.bindings.checksum, signal);
   try {
-    await core.bindings.default({ module_or_path: core.wasm });
     const rate = new Rate();
     let last: Progress = { phase: "download", loaded: 0, total: 0 };
     const host: LoadHost = {
@@ -107,14 +131,11 @@ export async function loadHere(
       paused: () => control?.waiting(signal),
     };
     const source = model instanceof URL ? model.href : model;
-    const adapter = device === "cpu" ? undefined : await findAdapter();
-    // Shaders that a processor has to emulate are many times slower than the CPU backend.
-    const emulated = device === "auto" && adapter?.software === true;
     const load = () =>
       core.bindings.loadEngine(
         source,
         {
-          device: emulated ? "cpu" : device,
+          device,
           subgroups: adapter?.subgroups === true,
           // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
           kernels: (others as { kernels?: string }).kernels ?? "auto",
@@ -127,18 +148,18 @@ export async function loadHere(
         },
         host,
         signal ?? null,
-        core.store ?? null,
+        store ?? null,
       );
-    const engine = await (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load());
-    return new LocalRuntime(engine, core.onCrash, {
+    const engine = await core.during(() => (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load()));
+    return new LocalRuntime(engine, core, {
       ...(adapter && { adapter: adapter.name }),
-      ...(emulated && { gpu_unavailable: `WebGPU has only a software adapter here, ${adapter.name}, which is slower` }),
+      ...(gpu_unavailable && { gpu_unavailable }),
     });
   } catch (thrown) {
     const error = PlumeError.from(thrown);
     if (error.code === "crashed") {
-      core.onCrash?.();
-      core.store?.close();
+      core.onCrash();
+      store?.close();
     }
     throw error;
   }
@@ -205,7 +226,7 @@ class LocalRuntime implements Runtime {
 
   constructor(
     private readonly engine: PlumeEngine,
-    private readonly onCrash: (() => void) | undefined,
+    private readonly core: Core,
     /** What the core cannot know. */
     private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
   ) {}
@@ -249,15 +270,17 @@ class LocalRuntime implements Runtime {
       if (this.crash) throw this.crash;
       return task();
     };
-    return this.calls.run(guarded).catch((thrown: unknown) => {
-      const error = PlumeError.from(thrown);
-      if (error.code === "crashed" && !this.crash) {
-        this.crash = new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`, {
-          cause: error,
-        });
-        this.onCrash?.();
-      }
-      throw error;
-    });
+    return this.core
+      .during(() => this.calls.run(guarded))
+      .catch((thrown: unknown) => {
+        const error = PlumeError.from(thrown);
+        if (error.code === "crashed" && !this.crash) {
+          this.crash = new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`, {
+            cause: error,
+          });
+          this.core.onCrash();
+        }
+        throw error;
+      });
   }
 }

@@ -103,6 +103,11 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** "auto", the default, takes the GPU where there is one, and the CPU where WebGPU is missing or only emulated. */
   device?: "auto" | "gpu" | "cpu";
+  /**
+   * How many threads the CPU's core has; without it as many as the machine has processors that are worth it, at most 8. A page has
+   * more than one only where it is cross-origin isolated.
+   */
+  threads?: number;
   /** Tokens that a conversation may have, at most what the model allows; without it that, or 8192. Its cache is reserved. */
   context_length?: number;
   /**

@@ -1,8 +1,7 @@
 // The worker's side: one model, one request at a time, told by messages from worker-runtime.ts.
-import * as bindings from "./wasm/plume.js";
+import { browserCores } from "./cores-browser.js";
 import { PlumeError } from "./errors.js";
 import { LoadControl } from "./load-control.js";
-import { Store } from "./store.js";
 import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
@@ -29,11 +28,9 @@ async function answer(call: Call): Promise<unknown> {
   switch (call.call) {
     case "load": {
       const onProgress: LoadOptions["onProgress"] = (progress) => postMessage({ progress });
-      const wasm = new URL("./wasm/plume_bg.wasm", import.meta.url);
       const medium = call.options.cache === false ? undefined : await browserMedium();
-      const store = medium && new Store(medium, bindings.checksum, abort.signal);
       const options = { ...call.options, signal: abort.signal, control, onProgress };
-      runtime = await loadHere({ bindings, wasm, store }, call.model, options);
+      runtime = await loadHere({ cores: browserCores, medium, model: call.model }, options);
       return undefined;
     }
     case "begin":

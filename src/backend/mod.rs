@@ -1,12 +1,16 @@
 //! The operations that PLM's forward pass needs, as one trait. They are PLM-sized, not a general tensor library.
 
+#[cfg(feature = "cpu")]
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod reference;
+mod sampler;
 mod sampling;
 
 use crate::{Error, Result, model::Config, weights::ElementType};
 use async_trait::async_trait;
+pub use sampler::Sampler;
 pub use sampling::{Sampling, noise};
 
 /// How a backend is to lay a matrix out.
@@ -17,6 +21,8 @@ pub enum Layout {
     /// For the down projection: the weights of one neuron (one *column* of the file's matrix) lie together, so that
     /// a zero neuron's weights are never read.
     NeuronMajor,
+    /// For latent attention: `kv_b_proj`, which has for each head `nope` rows of Wk, then `v` rows of Wv.
+    Heads { nope: usize, v: usize },
 }
 
 /// A matrix about to be uploaded, as the file has it.

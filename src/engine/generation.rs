@@ -416,9 +416,9 @@ impl<B: Backend> Engine<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::cpu::CpuBackend;
+    use crate::backend::reference::ReferenceBackend;
 
-    fn generation(stop: &[&str]) -> Generation<CpuBackend> {
+    fn generation(stop: &[&str]) -> Generation<ReferenceBackend> {
         Generation {
             number: 0,
             prompt: vec![],

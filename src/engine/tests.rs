@@ -4,7 +4,7 @@
 use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
 use crate::{
     Result,
-    backend::{Backend, cpu::CpuBackend},
+    backend::{Backend, reference::ReferenceBackend},
     format::{Checkpoint, TensorName},
     source::Directory,
 };
@@ -12,8 +12,8 @@ use pollster::block_on;
 use std::{future::Future, path::Path};
 
 /// The CPU, computing so many tokens ahead.
-fn cpu(steps_ahead: usize) -> CpuBackend {
-    let mut backend = CpuBackend::new();
+fn cpu(steps_ahead: usize) -> ReferenceBackend {
+    let mut backend = ReferenceBackend::new();
     backend.run_ahead(steps_ahead);
     backend
 }

@@ -7,11 +7,13 @@ use super::{
     open::open,
     store::Store,
 };
+#[cfg(feature = "cpu")]
+use crate::backend::cpu::{CpuBackend, InstructionSet};
 #[cfg(feature = "gpu")]
 use crate::backend::gpu::GpuBackend;
 use crate::{
     Error, Result,
-    backend::{Backend, cpu::CpuBackend},
+    backend::Backend,
     engine::{Engine, Generation, LoadOptions, Message, Request, Step},
     weights::{LoadListener, LoadProgress},
 };
@@ -28,6 +30,7 @@ struct Session<B: Backend> {
 }
 
 enum AnySession {
+    #[cfg(feature = "cpu")]
     Cpu(Box<Session<CpuBackend>>),
     #[cfg(feature = "gpu")]
     Gpu(Box<Session<GpuBackend>>),
@@ -37,6 +40,7 @@ enum AnySession {
 macro_rules! on {
     ($any:expr, $session:ident => $expression:expr) => {
         match $any {
+            #[cfg(feature = "cpu")]
             AnySession::Cpu($session) => $expression,
             #[cfg(feature = "gpu")]
             AnySession::Gpu($session) => $expression,
@@ -67,20 +71,13 @@ impl<B: Backend> Session<B> {
 pub struct PlumeEngine {
     session: AnySession,
     next_reply: u32,
-    gpu_unavailable: Option<String>,
-}
-
-impl PlumeEngine {
-    fn new(session: AnySession, gpu_unavailable: Option<String>) -> Self {
-        Self { session, next_reply: 0, gpu_unavailable }
-    }
 }
 
 /// How a model is loaded.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Choices {
-    /// "auto", "gpu" or "cpu".
+    /// "gpu" or "cpu", whichever this core is for.
     device: String,
     /// Whether the GPU has been asked for subgroup operations.
     subgroups: bool,
@@ -122,9 +119,6 @@ async fn load(
     store: Option<Store>,
 ) -> Result<PlumeEngine> {
     let Choices { device, subgroups, kernels, context_length, messages, patience, hub, token, sha256 } = choices;
-    if !matches!(device.as_str(), "auto" | "gpu" | "cpu") {
-        return Err(Error::InvalidRequest(format!("device is {device:?}; expected \"auto\", \"gpu\" or \"cpu\"")));
-    }
     let hub = hub.trim_end_matches('/').to_owned();
     let patience = patience * 1000.0;
     let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
@@ -144,6 +138,7 @@ async fn load(
 }
 
 /// What the model is to run on.
+#[cfg_attr(not(feature = "gpu"), expect(dead_code))]
 struct Device {
     name: String,
     subgroups: bool,
@@ -158,30 +153,33 @@ async fn load_from(
 ) -> Result<PlumeEngine> {
     let checkpoint = open(model, connection).await?;
     let mut listener = Listener(connection);
-    let mut gpu_unavailable = None;
-    #[cfg(feature = "gpu")]
-    if device.name != "cpu" {
-        let opened = match webgpu_is_there() {
-            true => GpuBackend::new().await,
-            false => Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned())),
-        };
-        match opened {
-            Ok(mut backend) => {
-                backend.set_subgroups(device.subgroups);
-                match device.kernels.as_str() {
-                    "wide" => backend.set_narrow(false),
-                    "narrow" => backend.set_narrow(true),
-                    _ => (),
+    let session = match device.name.as_str() {
+        #[cfg(feature = "gpu")]
+        "gpu" => {
+            let mut backend = match webgpu_is_there() {
+                true => GpuBackend::new().await?,
+                false => {
+                    return Err(Error::NoWebGpu("this browser or runtime has no navigator.gpu".to_owned()));
                 }
-                let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
-                return Ok(PlumeEngine::new(AnySession::Gpu(Box::new(Session::new(engine))), gpu_unavailable));
+            };
+            backend.set_subgroups(device.subgroups);
+            match device.kernels.as_str() {
+                "wide" => backend.set_narrow(false),
+                "narrow" => backend.set_narrow(true),
+                _ => (),
             }
-            Err(error) if device.name == "gpu" => return Err(error),
-            Err(error) => gpu_unavailable = Some(error.to_string()),
+            let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
+            AnySession::Gpu(Box::new(Session::new(engine)))
         }
-    }
-    let engine = Engine::load(CpuBackend::new(), checkpoint, options, &mut listener).await?;
-    Ok(PlumeEngine::new(AnySession::Cpu(Box::new(Session::new(engine))), gpu_unavailable))
+        #[cfg(feature = "cpu")]
+        "cpu" => {
+            let backend = CpuBackend::with(InstructionSet::best(), super::threads::pool());
+            let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
+            AnySession::Cpu(Box::new(Session::new(engine)))
+        }
+        other => return Err(Error::InvalidRequest(format!("this core cannot run on the device {other:?}"))),
+    };
+    Ok(PlumeEngine { session, next_reply: 0 })
 }
 
 /// Tells JavaScript how far a load has come.
@@ -241,16 +239,20 @@ impl PlumeEngine {
         serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
     }
 
-    /// { backend, adapter, gpu_unavailable, cache_bytes, context_length, memory_bytes, density }.
+    /// { backend, adapter, cache_bytes, context_length, memory_bytes, density }.
     pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
         let density =
             on!(&mut self.session, session => session.engine.density().await).map_err(|error| to_js(&error))?;
         let density: Array = density.into_iter().map(|share| JsValue::from(f64::from(share))).collect();
-        let backend = if matches!(self.session, AnySession::Cpu(_)) { "cpu" } else { "gpu" };
+        let backend = match self.session {
+            #[cfg(feature = "cpu")]
+            AnySession::Cpu(_) => "cpu",
+            #[cfg(feature = "gpu")]
+            AnySession::Gpu(_) => "gpu",
+        };
         object(&[
             ("backend", backend.into()),
             ("adapter", on!(&self.session, session => session.engine.backend_name()).into()),
-            ("gpu_unavailable", self.gpu_unavailable.as_deref().map_or(JsValue::UNDEFINED, JsValue::from)),
             ("cache_bytes", (on!(&self.session, session => session.engine.cache_bytes()) as f64).into()),
             ("context_length", (on!(&self.session, session => session.engine.context_length()) as f64).into()),
             ("memory_bytes", (core::arch::wasm32::memory_size(0) as f64 * 65536.0).into()),

@@ -10,6 +10,8 @@ mod http;
 mod open;
 mod remote;
 mod store;
+#[cfg(feature = "cpu")]
+mod threads;
 mod timer;
 
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     backend::{Backend, Layout, MatrixDescriptor},
     format::{Checkpoint, LayerTensor, TensorInfo, TensorName},
-    model::{LayerWeights, Weights},
+    model::{Config, LayerWeights, Weights},
     source::ByteStream,
 };
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ pub async fn load_weights<B: Backend>(
     listener.progress(state);
     let mut order: Vec<_> = checkpoint.tensors.iter().collect();
     order.sort_by_key(|(_, tensor)| (tensor.source, tensor.offset));
-    let mut loader = Loader { backend, listener, state, under_way: 0, fence: None };
+    let mut loader = Loader { backend, config: &checkpoint.config, listener, state, under_way: 0, fence: None };
     let mut tensors = Tensors::default();
     for (index, source) in checkpoint.sources.iter().enumerate() {
         let mut bytes = InOrder { stream: source.stream(0..source.size()).await?, chunk: Vec::new(), taken: 0, at: 0 };
@@ -99,7 +99,7 @@ pub fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result
         match tensor.shape[..] {
             [length] => drop(tensors.vectors.insert(*name, backend.vector(&vec![0.0; length])?)),
             _ => {
-                let upload = backend.begin_matrix(&descriptor(*name, tensor))?;
+                let upload = backend.begin_matrix(&descriptor(*name, tensor, &checkpoint.config))?;
                 tensors.matrices.insert(*name, backend.finish_matrix(upload)?);
             }
         }
@@ -168,7 +168,7 @@ fn take<T>(tensors: &mut HashMap<TensorName, T>, name: TensorName) -> Result<T> 
 }
 
 /// `tensor` has two dimensions.
-fn descriptor(name: TensorName, tensor: &TensorInfo) -> MatrixDescriptor {
+fn descriptor(name: TensorName, tensor: &TensorInfo, config: &Config) -> MatrixDescriptor {
     MatrixDescriptor {
         name: tensor.name.clone(),
         element_type: tensor.element_type,
@@ -176,6 +176,9 @@ fn descriptor(name: TensorName, tensor: &TensorInfo) -> MatrixDescriptor {
         columns: tensor.shape[1],
         layout: match name {
             TensorName::Layer(_, LayerTensor::DownProj) => Layout::NeuronMajor,
+            TensorName::Layer(_, LayerTensor::KvBProj) => {
+                Layout::Heads { nope: config.qk_nope_head_dim, v: config.v_head_dim }
+            }
             _ => Layout::RowMajor,
         },
     }
@@ -209,6 +212,7 @@ impl InOrder<'_> {
 
 struct Loader<'a, B: Backend> {
     backend: &'a mut B,
+    config: &'a Config,
     listener: &'a mut dyn LoadListener<B>,
     state: LoadProgress,
     /// Bytes given to the device since the last fence.
@@ -249,7 +253,7 @@ impl<B: Backend> Loader<'_, B> {
 
     async fn matrix(&mut self, bytes: &mut InOrder<'_>, name: TensorName, tensor: &TensorInfo) -> Result<B::Matrix> {
         let row_bytes = row_bytes(tensor.element_type, tensor.shape[1], &tensor.name)?;
-        let mut upload = self.backend.begin_matrix(&descriptor(name, tensor))?;
+        let mut upload = self.backend.begin_matrix(&descriptor(name, tensor, self.config))?;
         let mut left = tensor.byte_length;
         // The start of a row whose end has not arrived.
         let mut started: Vec<u8> = Vec::new();

@@ -4,7 +4,6 @@ mod decode;
 mod element_type;
 mod load;
 
-#[cfg(feature = "gpu")]
 pub(crate) use decode::scale_and_min;
 pub use element_type::ElementType;
 pub use load::{LoadListener, LoadProgress, load_weights, stand_ins};

@@ -148,8 +148,8 @@ test("the Cache API keeps the same where files cannot be had", async (t) => {
     const { BLOCK, Store } = await import("/plume-lm/dist/store.js");
     const { CacheManager } = await import("/plume-lm/dist/cache.js");
     const medium = await cacheApi();
-    const bindings = await import("/plume-lm/dist/wasm/plume.js");
-    await bindings.default({ module_or_path: "/plume-lm/dist/wasm/plume_bg.wasm" });
+    const bindings = await import("/plume-lm/dist/wasm/cpu/plume.js");
+    await bindings.default({ module_or_path: "/plume-lm/dist/wasm/cpu/plume_bg.wasm" });
     const store = new Store(medium, bindings.checksum);
     const blocks = [new Uint8Array(BLOCK).fill(7), Uint8Array.of(1, 2, 3)];
     const size = BLOCK + 3;

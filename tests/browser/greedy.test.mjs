@@ -1,4 +1,5 @@
-// The package in a page, in its worker, on WebGPU (SwiftShader), over HTTP: what the float32 reference writes.
+// The package in a page, in its worker, over HTTP, on WebGPU (SwiftShader) and on the CPU, with threads where the page is
+// cross-origin isolated: what the float32 reference writes.
 import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
@@ -8,35 +9,55 @@ import { root } from "../../scripts/setup.mjs";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { checkGreedy, KINDS, share } from "../support.mjs";
 
-const site = await serve({
+const folders = {
   "/package/": path.join(root, "build/plume-lm"),
   "/models/": path.join(root, "www/models"),
   "/data/": path.join(root, "tests/data"),
   "/tests/": path.join(root, "tests"),
-});
+};
+const site = await serve(folders);
+const isolated = await serve(folders, { isolated: true });
 const browser = await launch();
-test.after(async () => (await browser.close(), await site.close()));
+test.after(async () => (await browser.close(), await site.close(), await isolated.close()));
 
-for (const [kind, { url }] of Object.entries(KINDS))
-  test(`${kind} in Chromium: greedy replies equal the reference's`, async (t) => {
-    const page = await browser.newPage();
-    t.after(() => page.close());
-    await page.goto(`${site.origin}/tests/browser/blank.html`);
-    const { backend, adapter, replies } = await page.evaluate(
-      async ({ url, conversations }) => {
-        const { Plume } = await import("/package/dist/index.js");
-        const { greedyReplies } = await import("/tests/replies.mjs");
-        const lm = await Plume.load(url, { device: "gpu" });
-        const { backend, adapter } = await lm.stats();
-        const replies = await greedyReplies(lm, conversations);
-        lm.dispose();
-        return { backend, adapter, replies };
-      },
-      { url, conversations: share(kind) },
-    );
+/** In a page of `origin`: the replies to `asked`, and what they came from. */
+async function repliesIn(t, { origin }, url, options, asked) {
+  const page = await browser.newPage();
+  t.after(() => page.close());
+  await page.goto(`${origin}/tests/browser/blank.html`);
+  return page.evaluate(
+    async ({ url, options, asked }) => {
+      const { Plume } = await import("/package/dist/index.js");
+      const { greedyReplies } = await import("/tests/replies.mjs");
+      const lm = await Plume.load(url, options);
+      const { backend, adapter } = await lm.stats();
+      const replies = await greedyReplies(lm, asked);
+      lm.dispose();
+      return { backend, adapter, replies };
+    },
+    { url, options, asked },
+  );
+}
+
+for (const [kind, { url }] of Object.entries(KINDS)) {
+  test(`${kind} on the GPU in Chromium: greedy replies equal the reference's`, async (t) => {
+    const { backend, adapter, replies } = await repliesIn(t, site, url, { device: "gpu" }, share(kind));
     assert.equal(backend, "gpu");
     t.diagnostic(`${adapter}: ${checkGreedy(kind, share(kind), replies)}`);
   });
+
+  test(`${kind} on the CPU in Chromium, alone and with threads: greedy replies equal the reference's`, async (t) => {
+    for (const [server, expected] of [
+      [site, "CPU, SIMD"],
+      [isolated, "CPU, SIMD, 3 threads"],
+    ]) {
+      const options = { device: "cpu", threads: 3 };
+      const { adapter, replies } = await repliesIn(t, server, url, options, share(kind));
+      assert.equal(adapter, expected);
+      t.diagnostic(`${adapter}: ${checkGreedy(kind, share(kind), replies)}`);
+    }
+  });
+}
 
 test("the same seed writes the same text in Node on the CPU and in Chromium on the GPU", async (t) => {
   const request = {

@@ -43,7 +43,8 @@ test("the tarball has what its manifest promises and nothing of the workspace", 
   ])
     assert.ok(files.includes(`package/${wanted}`), wanted);
   assert.ok(
-    files.includes("package/dist/wasm/plume_bg.wasm") && files.includes("package/models/plm-tiny/model.safetensors"),
+    files.includes("package/dist/wasm/cpu-threads/plume_bg.wasm") &&
+      files.includes("package/models/plm-tiny/model.safetensors"),
   );
   assert.deepEqual([...new Set(files.map((file) => file.split("/")[1]))].sort(), [
     "LICENSE-APACHE",

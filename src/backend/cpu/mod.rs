@@ -1,27 +1,38 @@
-//! The plain CPU backend: the equations of PLM written as loops over f32. It is the oracle that every GPU kernel is
-//! tested against, and what runs where there is no WebGPU. Sums are taken in f32, eight partial sums a row.
+//! PLM on the processor, with its vector instructions and its threads. Weights stay as the file has them, activations are
+//! 16-bit integers with a scale for each 32, products are summed in integers as far as scales are shared, then in f32.
 
-mod sampling;
+mod activations;
+mod attention;
+mod blocks;
+mod neurons;
+mod panels;
+mod pool;
+mod rows;
+mod simd;
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampling, Tokens};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens};
 use crate::{Error, Result, model::Config};
+use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
-use half::f16;
-pub use sampling::Sampler;
+use attention::{Attend, Cache, HEADS, HeadMatrices, to_f16};
+use blocks::{EncodedRow, Format};
+use bytemuck::Zeroable;
+use neurons::NeuronTiles;
+use panels::Panels;
+pub use pool::{Pool, Shared};
+pub use simd::InstructionSet;
 
-/// A weight matrix, decoded to f32.
-pub struct Matrix {
-    rows: usize,
-    columns: usize,
-    /// Row-major [rows, columns], or neuron-major [columns, rows].
-    values: Vec<f32>,
-    layout: Layout,
+/// A weight matrix, laid out for what is done with it.
+pub enum Matrix {
+    Rows(Panels),
+    Neurons(NeuronTiles),
+    Heads(HeadMatrices),
 }
 
 /// A matrix while its rows arrive.
 pub struct MatrixUpload {
     descriptor: MatrixDescriptor,
-    values: Vec<f32>,
+    matrix: Matrix,
     rows_done: usize,
 }
 
@@ -32,8 +43,8 @@ pub struct Activation {
 }
 
 impl Activation {
-    fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
-        self.values.chunks_exact(self.width)
+    fn tokens(&self) -> usize {
+        self.values.len() / self.width
     }
 }
 
@@ -42,38 +53,55 @@ pub struct SparseActivation {
     tokens: Vec<Vec<(u32, f32)>>,
 }
 
-/// For each layer [capacity, kv_lora_rank + qk_rope_head_dim].
-pub struct Cache {
-    layers: Vec<Vec<f32>>,
-    capacity: usize,
-    /// Whether entries keep what f16 cannot hold.
-    f32: bool,
+/// Runs PLM on this processor.
+pub struct CpuBackend {
+    set: InstructionSet,
+    pool: Pool,
+    density: Vec<f32>,
+    rotations: Rotations,
 }
 
-/// Runs PLM on the calling thread.
+/// Cosine and sine of the angles by which RoPE turns the pairs of each token of a pass.
 #[derive(Default)]
-pub struct CpuBackend {
-    density: Vec<f32>,
-    f32_cache: bool,
-    steps_ahead: usize,
+struct Rotations {
+    position: usize,
+    /// [tokens, rope / 2]
+    pairs: Vec<[f32; 2]>,
 }
 
 impl CpuBackend {
-    /// A backend without state; weights belong to whoever uploads them.
+    /// With the best instructions that there are, on the calling thread.
     pub fn new() -> Self {
-        Self::default()
+        Self::with(InstructionSet::best(), Pool::alone())
     }
 
-    /// One whose cache keeps f32 values, as the float32 reference does. Otherwise entries are rounded to f16, as every
-    /// device keeps them, so that both write the same text.
-    pub fn with_f32_cache() -> Self {
-        Self { f32_cache: true, ..Self::default() }
+    /// With these instructions and threads.
+    pub fn with(set: InstructionSet, pool: Pool) -> Self {
+        Self { set, pool, density: Vec::new(), rotations: Rotations::default() }
     }
 
-    /// Has so many more sampled tokens under way than the one that is needed next, as a device would. For tests: the
-    /// calling thread gains nothing by it.
-    pub fn run_ahead(&mut self, steps: usize) {
-        self.steps_ahead = steps;
+    /// The blocks of each token's values, one token after the other, of f(token's values).
+    fn quantise(&self, x: &Activation, change: impl Fn(&[f32], &mut [f32]) + Sync) -> Vec<ActivationBlock> {
+        let blocks = x.width.div_ceil(BLOCK);
+        let mut quantised = vec![ActivationBlock::zeroed(); x.tokens() * blocks];
+        self.pool.run(&mut quantised, blocks, |token, quantised| {
+            let mut values = x.values[token * x.width..][..x.width].to_vec();
+            change(&x.values[token * x.width..][..x.width], &mut values);
+            quantised.iter_mut().zip(quantise(&values)).for_each(|(to, block)| *to = block);
+        });
+        quantised
+    }
+
+    fn multiply(&self, matrix: &Matrix, x: &[ActivationBlock], tokens: usize, width: usize) -> Result<Activation> {
+        let Matrix::Rows(panels) = matrix else { return Err(wrong_layout("for products of whole rows")) };
+        check_width("a product", width, panels.columns)?;
+        Ok(Activation { width: panels.rows, values: panels.multiply(self.set, &self.pool, x, tokens) })
+    }
+}
+
+impl Default for CpuBackend {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -90,27 +118,31 @@ impl Backend for CpuBackend {
     type Fence = ();
 
     fn name(&self) -> String {
-        "CPU".to_owned()
+        match self.pool.threads() {
+            1 => format!("CPU, {}", self.set.name()),
+            threads => format!("CPU, {}, {threads} threads", self.set.name()),
+        }
     }
 
     fn begin_matrix(&mut self, descriptor: &MatrixDescriptor) -> Result<MatrixUpload> {
-        let values = zeroed(descriptor.rows, descriptor.columns, &descriptor.name)?;
-        Ok(MatrixUpload { descriptor: descriptor.clone(), values, rows_done: 0 })
+        let MatrixDescriptor { name, element_type, rows, columns, layout } = descriptor;
+        let format = Format::of(*element_type);
+        let matrix = match *layout {
+            Layout::RowMajor => Matrix::Rows(Panels::new(format, *rows, *columns, name)?),
+            Layout::NeuronMajor => Matrix::Neurons(NeuronTiles::new(format, *rows, *columns, name)?),
+            Layout::Heads { nope, v } => Matrix::Heads(HeadMatrices::new(descriptor, nope, v)?),
+        };
+        Ok(MatrixUpload { descriptor: descriptor.clone(), matrix, rows_done: 0 })
     }
 
     fn upload_rows(&mut self, upload: &mut MatrixUpload, bytes: &[u8]) -> Result<()> {
         let row_bytes = upload.descriptor.check_rows(bytes, upload.rows_done)?;
-        let MatrixDescriptor { element_type, rows, columns, layout, .. } = &upload.descriptor;
-        let mut row = vec![0.0; *columns];
-        for encoded in bytes.chunks_exact(row_bytes) {
-            element_type.decode(encoded, &mut row)?;
-            match layout {
-                Layout::RowMajor => upload.values[upload.rows_done * columns..][..*columns].copy_from_slice(&row),
-                Layout::NeuronMajor => {
-                    for (neuron, value) in row.iter().enumerate() {
-                        upload.values[neuron * rows + upload.rows_done] = *value;
-                    }
-                }
+        for bytes in bytes.chunks_exact(row_bytes) {
+            let encoded = EncodedRow::new(&upload.descriptor, bytes)?;
+            match &mut upload.matrix {
+                Matrix::Rows(panels) => panels.put(upload.rows_done, &encoded),
+                Matrix::Neurons(tiles) => tiles.put(upload.rows_done, &encoded),
+                Matrix::Heads(heads) => heads.put(&upload.descriptor, upload.rows_done, &encoded)?,
             }
             upload.rows_done += 1;
         }
@@ -119,8 +151,7 @@ impl Backend for CpuBackend {
 
     fn finish_matrix(&mut self, upload: MatrixUpload) -> Result<Matrix> {
         upload.descriptor.check_whole(upload.rows_done)?;
-        let MatrixDescriptor { rows, columns, layout, .. } = upload.descriptor;
-        Ok(Matrix { rows, columns, values: upload.values, layout })
+        Ok(upload.matrix)
     }
 
     fn vector(&mut self, values: &[f32]) -> Result<Vec<f32>> {
@@ -128,12 +159,11 @@ impl Backend for CpuBackend {
     }
 
     fn cache_bytes_a_token(&self, config: &Config) -> usize {
-        config.num_hidden_layers * config.cache_width() * size_of::<f32>()
+        config.num_hidden_layers * attention::EntryShape::of(config).width() * size_of::<u16>()
     }
 
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
-        let layers = (0..config.num_hidden_layers).map(|_| zeroed(capacity, config.cache_width(), "the cache"));
-        Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity, f32: self.f32_cache })
+        Cache::new(config, capacity)
     }
 
     fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, _position: usize) -> Result<Activation> {
@@ -141,24 +171,26 @@ impl Backend for CpuBackend {
             Tokens::Known(ids) => ids,
             Tokens::Sampled(id) => std::slice::from_ref(id),
         };
-        let mut values = Vec::with_capacity(ids.len() * table.columns);
-        for &id in ids {
-            if id as usize >= table.rows {
-                return Err(Error::InvalidRequest(format!("token id {id}; the vocabulary has {} tokens", table.rows)));
-            }
-            values.extend_from_slice(&table.values[id as usize * table.columns..][..table.columns]);
+        let Matrix::Rows(table) = table else { return Err(wrong_layout("as an embedding")) };
+        if let Some(id) = ids.iter().find(|id| **id as usize >= table.rows) {
+            return Err(Error::InvalidRequest(format!("token id {id}; the vocabulary has {} tokens", table.rows)));
+        }
+        let mut values = vec![0.0; ids.len() * table.columns];
+        for (id, to) in ids.iter().zip(values.chunks_exact_mut(table.columns)) {
+            table.decode_row(self.set, *id as usize, to);
         }
         Ok(Activation { width: table.columns, values })
     }
 
     fn norm_matmul(&mut self, x: &Activation, norm: &Vec<f32>, matrix: &Matrix, config: &Config) -> Result<Activation> {
         check_width("norm_matmul", x.width, norm.len())?;
-        let values = x.rows().flat_map(|row| rms_norm(row, norm, config.rms_norm_eps)).collect();
-        matmul(matrix, &Activation { width: x.width, values })
+        let quantised = self.quantise(x, |row, to| rms_norm(row, norm, config.rms_norm_eps, to));
+        self.multiply(matrix, &quantised, x.tokens(), x.width)
     }
 
     fn matmul_add(&mut self, residual: &mut Activation, matrix: &Matrix, x: &Activation) -> Result<()> {
-        let product = matmul(matrix, x)?;
+        let quantised = self.quantise(x, |_, _| ());
+        let product = self.multiply(matrix, &quantised, x.tokens(), x.width)?;
         check_width("matmul_add", residual.values.len(), product.values.len())?;
         residual.values.iter_mut().zip(&product.values).for_each(|(r, p)| *r += p);
         Ok(())
@@ -171,23 +203,49 @@ impl Backend for CpuBackend {
         config: &Config,
     ) -> Result<Activation> {
         let LatentAttention { layer, position, q, compressed, kv_a_layernorm, kv_b_proj } = attention;
-        check_width("latent_attention: q", q.width, config.num_attention_heads * config.qk_head_dim())?;
+        let (heads, qk, v) = (config.num_attention_heads, config.qk_head_dim(), config.v_head_dim);
+        check_width("latent_attention: q", q.width, heads * qk)?;
         check_width("latent_attention: compressed", compressed.width, config.cache_width())?;
-        cache.append(layer, position, compressed, kv_a_layernorm, config)?;
-        let mut q = Activation { width: q.width, values: q.values.clone() };
-        for (token, row) in q.values.chunks_exact_mut(q.width).enumerate() {
-            for head in row.chunks_exact_mut(config.qk_head_dim()) {
-                rope(&mut head[config.qk_nope_head_dim..], position + token, config.rope_theta);
+        let Matrix::Heads(matrices) = kv_b_proj else { return Err(wrong_layout("for latent attention")) };
+        let tokens = q.tokens();
+        cache.check_room(position + tokens)?;
+        self.rotations.prepare(position, tokens, config);
+
+        let (shape, rope) = (cache.shape, config.qk_rope_head_dim);
+        let mut queries = q.values.clone();
+        for (token, turns) in self.rotations.pairs.chunks_exact(rope / 2).enumerate() {
+            let (latent, k_pe) = compressed.values[token * compressed.width..][..compressed.width].split_at(shape.rank);
+            let entry = cache.entry(layer, position + token);
+            let mut normed = vec![0.0; shape.rank];
+            rms_norm(latent, kv_a_layernorm, config.rms_norm_eps, &mut normed);
+            entry.iter_mut().zip(&normed).for_each(|(to, value)| *to = to_f16(*value));
+            let mut k_pe = k_pe.to_vec();
+            rotate(&mut k_pe, turns);
+            entry[shape.rope_start()..].iter_mut().zip(&k_pe).for_each(|(to, value)| *to = to_f16(*value));
+            for head in queries[token * q.width..][..q.width].chunks_exact_mut(qk) {
+                rotate(&mut head[qk - rope..], turns);
             }
         }
-        let cache = &cache.layers[layer];
-        // One token is cheaper against the latents themselves, many tokens against keys and values expanded once.
-        let values = if q.rows().len() == 1 {
-            absorbed_attention(&q.values, kv_b_proj, cache, position + 1, config)
-        } else {
-            expanded_attention(&q, kv_b_proj, cache, position, config)
-        };
-        Ok(Activation { width: config.num_attention_heads * config.v_head_dim, values })
+
+        let mut values = vec![0.0; tokens * heads * v];
+        // One token is shared among threads by its heads.
+        let heads_at_once = if tokens == 1 { HEADS.min(heads) } else { heads };
+        let pieces = heads.div_ceil(heads_at_once);
+        let entries = &cache.layers[layer];
+        self.pool.run(&mut values, heads_at_once * v, |piece, out| {
+            let (token, first) = (piece / pieces, piece % pieces * heads_at_once);
+            let count = out.len() / v;
+            self.set.run(Attend {
+                queries: &queries[token * q.width..][first * qk..][..count * qk],
+                key: &matrices.key[first..][..count],
+                value: &matrices.value[first..][..count],
+                entries: &entries[..(position + token + 1) * shape.width()],
+                shape,
+                scale: config.attention_scale(),
+                out,
+            });
+        });
+        Ok(Activation { width: heads * v, values })
     }
 
     fn norm_relu_squared(
@@ -199,13 +257,12 @@ impl Backend for CpuBackend {
         config: &Config,
     ) -> Result<SparseActivation> {
         let product = self.norm_matmul(x, norm, up, config)?;
-        let tokens: Vec<Vec<(u32, f32)>> = product
-            .rows()
-            .map(|row| {
-                let active = row.iter().enumerate().filter(|(_, value)| **value > 0.0 || value.is_nan());
-                active.map(|(neuron, value)| (neuron as u32, value * value)).collect()
-            })
-            .collect();
+        let mut tokens = vec![Vec::new(); product.tokens()];
+        self.pool.run(&mut tokens, 1, |token, active| {
+            let row = product.values[token * product.width..][..product.width].iter().enumerate();
+            let row = row.filter(|(_, value)| **value > 0.0 || value.is_nan());
+            active[0] = row.map(|(neuron, value)| (neuron as u32, value * value)).collect();
+        });
         let active: usize = tokens.iter().map(Vec::len).sum();
         self.density.resize(self.density.len().max(layer + 1), 0.0);
         self.density[layer] = active as f32 / product.values.len() as f32;
@@ -213,16 +270,9 @@ impl Backend for CpuBackend {
     }
 
     fn sparse_matmul_add(&mut self, residual: &mut Activation, down: &Matrix, active: &SparseActivation) -> Result<()> {
-        check_width("sparse_matmul_add", residual.width, down.rows)?;
-        if down.layout != Layout::NeuronMajor {
-            return Err(Error::UnsupportedModel("the down projection was not laid out neuron-major".to_owned()));
-        }
-        for (row, active) in residual.values.chunks_exact_mut(down.rows).zip(&active.tokens) {
-            for &(neuron, value) in active {
-                let weights = &down.values[neuron as usize * down.rows..][..down.rows];
-                row.iter_mut().zip(weights).for_each(|(r, w)| *r += value * w);
-            }
-        }
+        let Matrix::Neurons(down) = down else { return Err(wrong_layout("neuron-major")) };
+        check_width("sparse_matmul_add", residual.width, down.hidden)?;
+        down.multiply_add(self.set, &self.pool, &active.tokens, &mut residual.values);
         Ok(())
     }
 
@@ -250,7 +300,7 @@ impl Backend for CpuBackend {
     }
 
     fn steps_in_flight(&self) -> usize {
-        1 + self.steps_ahead
+        1
     }
 
     fn fence(&mut self) {}
@@ -268,153 +318,47 @@ impl Backend for CpuBackend {
     }
 }
 
-impl Cache {
-    /// Writes (RMSNorm(latent), RoPE(key)) of each new token.
-    fn append(
-        &mut self,
-        layer: usize,
-        position: usize,
-        compressed: &Activation,
-        norm: &[f32],
-        config: &Config,
-    ) -> Result<()> {
-        let end = position + compressed.rows().len();
-        if end > self.capacity {
-            return Err(Error::ContextFull(format!("{end} tokens do not fit in a context of {}", self.capacity)));
+impl Rotations {
+    /// Makes those of a pass, if it is another one than before. Angles are taken in f64, because an f32 angle of some thousand
+    /// radians has lost four digits of its sine.
+    fn prepare(&mut self, position: usize, tokens: usize, config: &Config) {
+        let pairs = config.qk_rope_head_dim / 2;
+        if self.position == position && self.pairs.len() == tokens * pairs {
+            return;
         }
-        for (token, row) in compressed.rows().enumerate() {
-            let (latent, k_pe) = row.split_at(config.kv_lora_rank);
-            let entry = &mut self.layers[layer][(position + token) * compressed.width..][..compressed.width];
-            let normed = rms_norm(latent, norm, config.rms_norm_eps);
-            entry.iter_mut().zip(normed).for_each(|(to, value)| *to = value);
-            entry[config.kv_lora_rank..].copy_from_slice(k_pe);
-            rope(&mut entry[config.kv_lora_rank..], position + token, config.rope_theta);
-            if !self.f32 {
-                entry.iter_mut().for_each(|value| *value = as_f16(*value));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The nearest f16; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.
-fn as_f16(value: f32) -> f32 {
-    let most = f32::from(f16::MAX);
-    f16::from_f32(value.clamp(-most, most)).to_f32()
-}
-
-/// x W^T.
-fn matmul(matrix: &Matrix, x: &Activation) -> Result<Activation> {
-    check_width("matmul", x.width, matrix.columns)?;
-    let mut values = Vec::with_capacity(x.values.len() / x.width * matrix.rows);
-    for row in x.rows() {
-        values.extend(matrix.values.chunks_exact(matrix.columns).map(|weights| dot(weights, row)));
-    }
-    Ok(Activation { width: matrix.rows, values })
-}
-
-/// Scores and values taken from the latents: qa = Wk^T q_nope, z = sum of p c, o = Wv z. One query row.
-fn absorbed_attention(q: &[f32], kv_b: &Matrix, cache: &[f32], length: usize, config: &Config) -> Vec<f32> {
-    let (rank, nope, v) = (config.kv_lora_rank, config.qk_nope_head_dim, config.v_head_dim);
-    let mut o = Vec::with_capacity(config.num_attention_heads * v);
-    for (head, query) in q.chunks_exact(config.qk_head_dim()).enumerate() {
-        let weights = &kv_b.values[head * (nope + v) * rank..][..(nope + v) * rank];
-        let (wk, wv) = weights.split_at(nope * rank);
-        let (q_nope, q_pe) = query.split_at(nope);
-        let mut absorbed = vec![0.0; rank];
-        for (value, row) in q_nope.iter().zip(wk.chunks_exact(rank)) {
-            absorbed.iter_mut().zip(row).for_each(|(a, w)| *a += value * w);
-        }
-        let entries = || cache.chunks_exact(config.cache_width()).take(length).map(|entry| entry.split_at(rank));
-        let mut scores: Vec<f32> =
-            entries().map(|(c, k_pe)| (dot(&absorbed, c) + dot(q_pe, k_pe)) * config.attention_scale()).collect();
-        softmax(&mut scores);
-        let mut z = vec![0.0; rank];
-        for (p, (c, _)) in scores.iter().zip(entries()) {
-            z.iter_mut().zip(c).for_each(|(z, c)| *z += p * c);
-        }
-        o.extend(wv.chunks_exact(rank).map(|row| dot(row, &z)));
-    }
-    o
-}
-
-/// Keys and values of the whole context expanded from the latents, then ordinary causal attention.
-fn expanded_attention(q: &Activation, kv_b: &Matrix, cache: &[f32], position: usize, config: &Config) -> Vec<f32> {
-    let (rank, nope, v) = (config.kv_lora_rank, config.qk_nope_head_dim, config.v_head_dim);
-    let (heads, tokens) = (config.num_attention_heads, q.rows().len());
-    let entries: Vec<_> =
-        cache.chunks_exact(config.cache_width()).take(position + tokens).map(|entry| entry.split_at(rank)).collect();
-    let mut o = vec![0.0; tokens * heads * v];
-    for head in 0..heads {
-        let weights = &kv_b.values[head * (nope + v) * rank..][..(nope + v) * rank];
-        let expanded: Vec<f32> =
-            entries.iter().flat_map(|(c, _)| weights.chunks_exact(rank).map(|row| dot(row, c))).collect();
-        for (token, query) in q.rows().enumerate() {
-            let (q_nope, q_pe) = query[head * config.qk_head_dim()..][..config.qk_head_dim()].split_at(nope);
-            let visible = || expanded.chunks_exact(nope + v).take(position + token + 1);
-            let mut scores: Vec<f32> = visible()
-                .zip(&entries)
-                .map(|(kv, (_, k_pe))| (dot(q_nope, &kv[..nope]) + dot(q_pe, k_pe)) * config.attention_scale())
-                .collect();
-            softmax(&mut scores);
-            let out = &mut o[(token * heads + head) * v..][..v];
-            for (p, kv) in scores.iter().zip(visible()) {
-                out.iter_mut().zip(&kv[nope..]).for_each(|(o, value)| *o += p * value);
-            }
+        let frequency = |pair: usize| f64::from(config.rope_theta).powf(-(pair as f64) / pairs as f64);
+        let frequencies: Vec<f64> = (0..pairs).map(frequency).collect();
+        self.position = position;
+        self.pairs.clear();
+        for token in position..position + tokens {
+            let angles = frequencies.iter().map(|frequency| token as f64 * frequency);
+            self.pairs.extend(angles.map(|angle| [angle.cos() as f32, angle.sin() as f32]));
         }
     }
-    o
 }
 
-fn rms_norm<'a>(row: &'a [f32], weight: &'a [f32], eps: f32) -> impl Iterator<Item = f32> + 'a {
-    let scale = (dot(row, row) / row.len() as f32 + eps).sqrt().recip();
-    row.iter().zip(weight).map(move |(x, w)| x * scale * w)
-}
-
-/// Rotates the pairs (2i, 2i + 1) of `values` by position * theta^(-2i / width). Angles are taken in f64, because an
-/// f32 angle of some thousand radians has lost four digits of its sine.
-fn rope(values: &mut [f32], position: usize, theta: f32) {
-    let width = values.len() as f64;
-    for (i, pair) in values.chunks_exact_mut(2).enumerate() {
-        let angle = position as f64 * f64::from(theta).powf(-2.0 * i as f64 / width);
-        let (sin, cos) = (angle.sin() as f32, angle.cos() as f32);
-        let (a, b) = (pair[0], pair[1]);
-        pair[0] = a * cos - b * sin;
-        pair[1] = a * sin + b * cos;
+/// Turns the pairs (2i, 2i + 1).
+fn rotate(values: &mut [f32], turns: &[[f32; 2]]) {
+    for (pair, [cos, sin]) in values.as_chunks_mut().0.iter_mut().zip(turns) {
+        let [a, b] = *pair;
+        *pair = [a * cos - b * sin, a * sin + b * cos];
     }
 }
 
-fn softmax(scores: &mut [f32]) {
-    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - most).exp();
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|score| *score /= sum);
-}
-
-/// Eight partial sums, so that the compiler can use SIMD and rounding errors stay small.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+fn rms_norm(row: &[f32], weight: &[f32], eps: f32, to: &mut [f32]) {
+    // Eight partial sums, so that the compiler can use vectors and rounding errors stay small.
     let mut sums = [0.0f32; 8];
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
+    let (eights, rest) = row.as_chunks::<8>();
+    for eight in eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value * value);
     }
-    sums.iter().sum::<f32>() + rest
+    sums.iter_mut().zip(rest).for_each(|(sum, value)| *sum += value * value);
+    let scale = (sums.iter().sum::<f32>() / row.len() as f32 + eps).sqrt().recip();
+    to.iter_mut().zip(row.iter().zip(weight)).for_each(|(to, (value, weight))| *to = value * scale * weight);
 }
 
-fn zeroed(rows: usize, columns: usize, name: &str) -> Result<Vec<f32>> {
-    let mut values = Vec::new();
-    let reserved = rows.checked_mul(columns).and_then(|length| values.try_reserve_exact(length).ok().map(|()| length));
-    let Some(length) = reserved else {
-        return Err(Error::OutOfDeviceMemory(format!("{name}: {rows} x {columns} f32 values do not fit in memory")));
-    };
-    values.resize(length, 0.0);
-    Ok(values)
+fn wrong_layout(wanted: &str) -> Error {
+    Error::UnsupportedModel(format!("a matrix was not laid out {wanted}"))
 }
 
 fn check_width(operation: &str, found: usize, expected: usize) -> Result<()> {

@@ -67,7 +67,7 @@ struct Group {
 impl MatrixUpload {
     pub(super) fn new(device: &Device, descriptor: &MatrixDescriptor) -> Result<Self> {
         let target = match descriptor.layout {
-            Layout::RowMajor => Self::rows(device, descriptor)?,
+            Layout::RowMajor | Layout::Heads { .. } => Self::rows(device, descriptor)?,
             Layout::NeuronMajor => Self::neurons(device, descriptor)?,
         };
         Ok(Self { descriptor: descriptor.clone(), rows_done: 0, target })

@@ -1,9 +1,7 @@
-//! The sampler of the plain CPU backend, and the oracle of shaders/sample_*.wgsl.
+//! The sampler of the backends that run on the processor, and the oracle of shaders/sample_*.wgsl.
 
-use crate::{
-    Result,
-    backend::sampling::{DRAWN, Rules, Sampling, noise, not_finite, occurrences},
-};
+use super::sampling::{DRAWN, Rules, Sampling, noise, not_finite, occurrences};
+use crate::Result;
 
 /// What one reply's draws depend on.
 pub struct Sampler {

@@ -1,0 +1,141 @@
+// Plume's CPU engine and wllama on the same GGUF, in the same Chromium, in alternating runs, each in a fresh profile; and the same
+// engine natively.
+//
+// Decode is the difference of two whole replies of other lengths, so that it does not depend on which tokens make text; prefill
+// is the time of a reply of one token. Prompts begin differently each time, so that no cache holds them.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { launchOnDisk } from "../../scripts/chromium.mjs";
+import { serve } from "../../scripts/serve.mjs";
+import { root } from "../../scripts/setup.mjs";
+import { median } from "../median.mjs";
+import { folders, prepare } from "../peers/browser.mjs";
+import { writeModel } from "./model.mjs";
+
+const MIB = 1 << 20;
+const [SHORT, LONG] = [8, 40];
+const prompt = "Tell me a story about a brave fox and a bear. ".repeat(6);
+
+/** Runs in the page: loads the model with one engine, and gives tokens a second. */
+async function measure({ engine, threads, prompt, lengths: [short, long] }) {
+  const { load } = await import(`/benches/${engine}.mjs`);
+  const { ask, adapter, countTokens } = await load("/model.gguf", "cpu", threads);
+  let asked = 0;
+  const time = async (max_tokens) => {
+    const started = performance.now();
+    await ask([{ role: "user", content: `${++asked * 7919} ${prompt}` }], max_tokens);
+    return performance.now() - started;
+  };
+  await time(2); // Engines compile their hottest code while they are first used.
+  const first = await time(1);
+  const prompt_tokens = await countTokens?.(`${asked * 7919} ${prompt}`);
+  const [less, more] = [await time(short), await time(long)];
+  return { adapter, prompt_tokens, prefill_ms: first, decode_tps: (long - short) / ((more - less) / 1000) };
+}
+
+/** One run in a browser of its own, and the renderer's peak of memory. */
+async function runIn(site, engine, threads) {
+  const context = await launchOnDisk({ webgpu: false });
+  try {
+    const page = await context.newPage();
+    await page.goto(`${site.origin}/benches/blank.html`);
+    const result = await page.evaluate(measure, { engine, threads, prompt, lengths: [SHORT, LONG] });
+    const session = await context.browser().newBrowserCDPSession();
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const renderers = processInfo.filter(({ type }) => type === "renderer");
+    const peaks = renderers.map(({ id }) => /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))[1]);
+    return { ...result, peak_mib: (Math.max(...peaks) * 1024) / MIB };
+  } finally {
+    await context.close();
+  }
+}
+
+/** GB/s at which so many threads of a page read memory that no cache holds: what a decoded token's weights come at, at most. */
+async function bandwidth(site, threads) {
+  const context = await launchOnDisk({ webgpu: false });
+  try {
+    const page = await context.newPage();
+    await page.goto(`${site.origin}/benches/blank.html`);
+    return await page.evaluate(async (threads) => {
+      const { bandwidth } = await import("/cpu/bandwidth.mjs");
+      return bandwidth(threads);
+    }, threads);
+  } finally {
+    await context.close();
+  }
+}
+
+export const options = {
+  formats: { type: "string" },
+  zeros: { type: "string" },
+  threads: { type: "string" },
+  native: { type: "boolean" },
+};
+
+export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0.9,0.5", threads = "1,2" }) {
+  await prepare();
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-cpu-"));
+  const rows = [];
+  try {
+    const cases = [];
+    for (const format of formats.split(",")) {
+      for (const share of zeros.split(",").map(Number)) {
+        const file = path.join(folder, `${format}-${share}.gguf`);
+        cases.push({
+          model: "125M",
+          format,
+          zeros: share,
+          file,
+          make: () => writeModel(file, { format, zeros: share }),
+        });
+      }
+      cases.push({
+        model: "plm-tiny",
+        format,
+        zeros: 0.66,
+        file: path.join(root, `tests/data/plm-tiny-${format}.gguf`),
+      });
+    }
+    for (const { model, format, zeros, file, make } of cases) {
+      make?.();
+      const site = await serve({ "/model.gguf": file, "/cpu/": import.meta.dirname, ...folders }, { isolated: true });
+      for (const count of threads.split(",").map(Number)) {
+        const results = { plume: [], wllama: [] };
+        for (let index = 0; index < Number(runs); index++)
+          for (const engine of ["plume", "wllama"]) results[engine].push(await runIn(site, engine, count));
+        const { prompt_tokens } = results.plume[0];
+        const middle = (engine, value) => median(results[engine].map(value));
+        const row = (phase, tps) => {
+          const [plume_tps, peer_tps] = [middle("plume", tps), middle("wllama", tps)];
+          return { model, format, threads: count, zeros, phase, plume_tps, peer_tps, ratio: plume_tps / peer_tps };
+        };
+        const peaks = {
+          plume_peak_mib: middle("plume", (run) => run.peak_mib),
+          peer_peak_mib: middle("wllama", (run) => run.peak_mib),
+        };
+        const adapters = { plume: results.plume[0].adapter, peer: results.wllama[0].adapter };
+        for (const found of [
+          row("decode", (run) => run.decode_tps),
+          row("prefill", (run) => prompt_tokens / (run.prefill_ms / 1000)),
+        ]) {
+          rows.push({ ...found, ...peaks, adapters });
+          console.log(JSON.stringify(rows.at(-1)));
+        }
+      }
+      await site.close();
+      if (make) rmSync(file);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  console.table(
+    rows.map(({ adapters: _, ...row }) =>
+      Object.fromEntries(
+        Object.entries(row).map(([key, value]) => [key, Number.isFinite(value) ? Number(value.toFixed(2)) : value]),
+      ),
+    ),
+  );
+  return { suite: "cpu", rows };
+}

@@ -1,0 +1,36 @@
+// The cores in a page's worker.
+import { Cores, type Platform } from "./cores.js";
+import type { HelperCall } from "./helper.js";
+
+/** Written out, so that bundlers see what is imported. */
+const files = {
+  gpu: {
+    bindings: () => import("./wasm/gpu/plume.js"),
+    module: () => new URL("./wasm/gpu/plume_bg.wasm", import.meta.url),
+  },
+  cpu: {
+    bindings: () => import("./wasm/cpu/plume.js"),
+    module: () => new URL("./wasm/cpu/plume_bg.wasm", import.meta.url),
+  },
+  "cpu-threads": {
+    bindings: () => import("./wasm/cpu-threads/plume.js"),
+    module: () => new URL("./wasm/cpu-threads/plume_bg.wasm", import.meta.url),
+  },
+};
+
+const platform: Platform = {
+  // After a crash the page ends the worker, so that nobody asks for these a second time.
+  bindings: (name) => files[name].bindings(),
+  module: (name) => fetch(files[name].module()),
+  startHelper(module, memory) {
+    const worker = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "plume-lm helper" });
+    return new Promise((resolve, reject) => {
+      worker.addEventListener("message", () => resolve({ end: () => worker.terminate() }), { once: true });
+      worker.addEventListener("error", ({ message }) => (worker.terminate(), reject(new Error(message))));
+      worker.postMessage({ module, memory } satisfies HelperCall);
+    });
+  },
+  sharesMemory: globalThis.crossOriginIsolated === true,
+};
+
+export const browserCores = new Cores(platform);

@@ -1,0 +1,35 @@
+// The cores in Node.
+import { readFile } from "node:fs/promises";
+import { Worker } from "node:worker_threads";
+import { Cores, type Bindings, type CoreName, type Platform } from "./cores.js";
+import type { HelperCall } from "./helper.js";
+
+/** How often each core's bindings have been asked for: their query makes them another module to Node. */
+const counts: Partial<Record<CoreName, number>> = {};
+
+const platform: Platform = {
+  bindings(name) {
+    const count = (counts[name] = (counts[name] ?? 0) + 1);
+    return import(`./wasm/${name}/plume.js?${count}`) as Promise<Bindings>;
+  },
+  module: (name) => readFile(new URL(`./wasm/${name}/plume_bg.wasm`, import.meta.url)),
+  startHelper(module, memory) {
+    const workerData = { module, memory } satisfies HelperCall;
+    const worker = new Worker(new URL("./helper-node.js", import.meta.url), { workerData, execArgv: [] });
+    return new Promise((resolve, reject) => {
+      worker.once("message", () => {
+        worker.unref(); // The process may end while it waits.
+        resolve({ end: () => void worker.terminate() });
+      });
+      worker.once("error", reject);
+    });
+  },
+  // The core waits for itself by Atomics.waitAsync, which is nothing to Node that it would stay for.
+  keep() {
+    const timer = setInterval(() => {}, 1 << 30);
+    return () => clearInterval(timer);
+  },
+  sharesMemory: true,
+};
+
+export const nodeCores = new Cores(platform);

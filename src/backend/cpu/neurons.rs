@@ -1,0 +1,481 @@
+//! Weights of the down projection, neuron by neuron, so that those of a neuron that is zero are never read: the matrix is
+//! cut into tiles of 128 hidden values, and in a tile the weights of each neuron lie together.
+//!
+//! A record is one tile's part of 32 neurons, or of 256 where the file's blocks have as many: neighbouring neurons share scales,
+//! one for each hidden value. A vector of eight 16-bit lanes has, of one neuron, byte c of lane i for hidden value 16 j + 8 c + i,
+//! or nibble c for 32 j + 8 c + i, where j is the number of the vector; the two high bits of Q6_K at 2 c belong to
+//! 64 j + 8 c + i. Two neurons are multiplied at a time: their lanes are interleaved, so that one dot product adds up both.
+
+use super::{
+    activations::{inverse, nearest, scale_of},
+    blocks::{EncodedRow, Format, fixed16, half_at, q4_0_quants, q4_k_quants, q6_k_quants},
+    panels::zeroed,
+    pool::Pool,
+    rows::{nibble, signed_byte, six_bits},
+    simd::{HALF_UNIT, InstructionSet, Kernel, Simd},
+};
+use crate::{Result, weights::scale_and_min};
+use bytemuck::Zeroable;
+use std::ops::Range;
+
+/// Hidden values of a tile.
+pub const TILE: usize = 128;
+
+/// The active neurons of one token, as the kernels take them.
+#[derive(Default)]
+struct ActiveGroups {
+    groups: Vec<Group>,
+    pairs: Vec<Pair>,
+}
+
+/// Active neurons that share scales of weights; they share a scale of their own too.
+struct Group {
+    /// Of all groups of the matrix.
+    index: usize,
+    pairs: Range<usize>,
+    /// What the integers are multiples of.
+    scale: f32,
+    integer_sum: i32,
+}
+
+/// Two active neurons, by their numbers in the group. Where their count is odd, the last one's other is zero.
+struct Pair {
+    neurons: [u8; 2],
+    integers: [i16; 2],
+}
+
+impl ActiveGroups {
+    /// `active` has neurons in ascending order; `length` neurons are a group.
+    fn new(active: &[(u32, f32)], length: usize) -> Self {
+        let (mut groups, mut pairs) = (Vec::new(), Vec::with_capacity(active.len()));
+        for neurons in active.chunk_by(|a, b| a.0 as usize / length == b.0 as usize / length) {
+            let most = neurons.iter().fold(0.0f32, |most, (_, value)| if *value <= most { most } else { *value });
+            let scale = scale_of(&[most]);
+            let inverse = inverse(scale);
+            let (first, mut integer_sum) = (pairs.len(), 0);
+            for pair in neurons.chunks(2) {
+                let (a, b) = (pair[0], pair.get(1).copied().unwrap_or((pair[0].0, 0.0)));
+                let integers = [a.1, b.1].map(|value| nearest(value * inverse));
+                integer_sum += integers[0] + integers[1];
+                pairs.push(Pair {
+                    neurons: [a.0, b.0].map(|neuron| (neuron as usize % length) as u8),
+                    integers: integers.map(|integer| integer as i16),
+                });
+            }
+            groups.push(Group { index: neurons[0].0 as usize / length, pairs: first..pairs.len(), scale, integer_sum });
+        }
+        Self { groups, pairs }
+    }
+}
+
+/// One tile's part of some neurons.
+trait NeuronRecord: Zeroable + Copy + Send + Sync + 'static {
+    /// Of a record.
+    const NEURONS: usize;
+    /// Neurons that share scales.
+    const GROUP: usize;
+
+    /// Adds what a row of the file, hidden value `at` of the tile, has of the neurons of record `index`.
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize);
+    /// Adds the product of active neurons of this record to the tile. No two calls are for the same group.
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]);
+}
+
+/// to[8 i..] += sums[i] scales, for the eight lanes that are `at` 8 i.
+#[inline(always)]
+fn add_to<S: Simd>(s: S, to: &mut [f32; TILE], at: usize, sum: S::F32, scale: S::F32) {
+    let to = eight_mut(to, at);
+    *to = s.store_f32(s.mul_add(sum, scale, s.load_f32(to)));
+}
+
+#[inline(always)]
+fn eight<T>(values: &[T; TILE], at: usize) -> &[T; 8] {
+    match values[at..].first_chunk() {
+        Some(eight) => eight,
+        None => unreachable!("lanes begin at multiples of eight"),
+    }
+}
+
+#[inline(always)]
+fn eight_mut<T>(values: &mut [T; TILE], at: usize) -> &mut [T; 8] {
+    match values[at..].first_chunk_mut() {
+        Some(eight) => eight,
+        None => unreachable!("lanes begin at multiples of eight"),
+    }
+}
+
+/// The products of two nibbles and two integers, for 32 hidden values.
+#[inline(always)]
+fn nibble_products<S: Simd>(s: S, lanes: S::I16, integers: S::I16, sums: &mut [S::I32; 4]) {
+    sums[0] = s.dot_add(sums[0], nibble::<S, 0>(s, lanes), integers);
+    sums[1] = s.dot_add(sums[1], nibble::<S, 1>(s, lanes), integers);
+    sums[2] = s.dot_add(sums[2], nibble::<S, 2>(s, lanes), integers);
+    sums[3] = s.dot_add(sums[3], nibble::<S, 3>(s, lanes), integers);
+}
+
+/// Sums of nibbles of a group's neurons, for hidden values 32 j of the tile and 31 more.
+#[inline(always)]
+fn nibble_sums<S: Simd>(s: S, quants: &[[[u8; 16]; 4]; 32], j: usize, pairs: &[Pair], start: i32) -> [S::I32; 4] {
+    let mut sums = [s.splat_i32(start); 4];
+    for pair in pairs {
+        let [a, b] = pair.neurons.map(|neuron| &quants[usize::from(neuron) % 32][j]);
+        nibble_products(s, s.interleave(a, b), s.splat_pair(pair.integers), &mut sums);
+    }
+    sums
+}
+
+/// Puts a nibble, or the low bits of a larger quant, where hidden value `at` has its own.
+fn put_nibble(vectors: &mut [[u8; 16]; 4], at: usize, quant: u8) {
+    let nibble = at % 32 / 8;
+    vectors[at / 32][at % 8 * 2 + nibble / 2] |= (quant & 15) << (nibble % 2 * 4);
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct NeuronsQ8_0 {
+    scales: [u16; TILE],
+    quants: [[[u8; 16]; 8]; 32],
+}
+
+impl NeuronRecord for NeuronsQ8_0 {
+    const NEURONS: usize = 32;
+    const GROUP: usize = 32;
+
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize) {
+        self.scales[at] = encoded.scale_bits(index);
+        for (vectors, quant) in self.quants.iter_mut().zip(&encoded.block(index)[2..]) {
+            vectors[at / 16][at % 8 * 2 + at % 16 / 8] = *quant;
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
+        for group in groups {
+            let scale = s.splat_f32(group.scale * HALF_UNIT);
+            for j in 0..4 {
+                let mut sums = [s.splat_i32(0); 4];
+                for pair in &pairs[group.pairs.clone()] {
+                    let [a, b] = pair.neurons.map(|neuron| &self.quants[usize::from(neuron) % 32]);
+                    let integers = s.splat_pair(pair.integers);
+                    for half in 0..2 {
+                        let lanes = s.interleave(&a[2 * j + half], &b[2 * j + half]);
+                        sums[2 * half] = s.dot_add(sums[2 * half], signed_byte::<S, 0>(s, lanes), integers);
+                        sums[2 * half + 1] = s.dot_add(sums[2 * half + 1], signed_byte::<S, 1>(s, lanes), integers);
+                    }
+                }
+                for (i, sum) in sums.into_iter().enumerate() {
+                    let at = 32 * j + 8 * i;
+                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half_bits(eight(&self.scales, at)), scale));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct NeuronsQ4_0 {
+    scales: [u16; TILE],
+    quants: [[[u8; 16]; 4]; 32],
+}
+
+impl NeuronRecord for NeuronsQ4_0 {
+    const NEURONS: usize = 32;
+    const GROUP: usize = 32;
+
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize) {
+        self.scales[at] = encoded.scale_bits(index);
+        let quants = q4_0_quants(encoded.block(index));
+        self.quants.iter_mut().zip(quants).for_each(|(vectors, quant)| put_nibble(vectors, at, quant));
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
+        for group in groups {
+            let scale = s.splat_f32(group.scale * HALF_UNIT);
+            for j in 0..4 {
+                let start = -8 * group.integer_sum;
+                let sums = nibble_sums(s, &self.quants, j, &pairs[group.pairs.clone()], start);
+                for (i, sum) in sums.into_iter().enumerate() {
+                    let at = 32 * j + 8 * i;
+                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half_bits(eight(&self.scales, at)), scale));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct NeuronsQ4K {
+    d: [f32; TILE],
+    dmin: [f32; TILE],
+    parts: [PartQ4K; 8],
+}
+
+/// Thirty-two neurons.
+#[derive(Clone, Copy, Zeroable)]
+struct PartQ4K {
+    scales: [u8; TILE],
+    mins: [u8; TILE],
+    quants: [[[u8; 16]; 4]; 32],
+}
+
+impl NeuronRecord for NeuronsQ4K {
+    const NEURONS: usize = 256;
+    const GROUP: usize = 32;
+
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let block = encoded.block(index);
+        (self.d[at], self.dmin[at]) = (half_at(block, 0), half_at(block, 2));
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            (part.scales[at], part.mins[at]) = scale_and_min(&block[4..16], index);
+            let quants = q4_k_quants(block, index);
+            part.quants.iter_mut().zip(quants).for_each(|(vectors, quant)| put_nibble(vectors, at, quant));
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
+        let (mut totals, mut mins) = ([0.0; TILE], [0.0; TILE]);
+        for group in groups {
+            let part = &self.parts[group.index % 8];
+            let scale = s.splat_f32(group.scale);
+            let value_sum = s.splat_f32(-group.scale * group.integer_sum as f32);
+            for j in 0..4 {
+                let sums = nibble_sums(s, &part.quants, j, &pairs[group.pairs.clone()], 0);
+                for (i, sum) in sums.into_iter().enumerate() {
+                    let at = 32 * j + 8 * i;
+                    add_to(s, &mut totals, at, s.to_f32(sum), s.mul(s.load_u8(eight(&part.scales, at)), scale));
+                    add_to(s, &mut mins, at, s.load_u8(eight(&part.mins, at)), value_sum);
+                }
+            }
+        }
+        for at in (0..TILE).step_by(8) {
+            add_to(s, to, at, s.load_f32(eight(&totals, at)), s.load_f32(eight(&self.d, at)));
+            add_to(s, to, at, s.load_f32(eight(&mins, at)), s.load_f32(eight(&self.dmin, at)));
+        }
+    }
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct NeuronsQ6K {
+    d: [f32; TILE],
+    parts: [PartQ6K; 16],
+}
+
+/// Sixteen neurons.
+#[derive(Clone, Copy, Zeroable)]
+struct PartQ6K {
+    scales: [i8; TILE],
+    low: [[[u8; 16]; 4]; 16],
+    high: [[[u8; 16]; 2]; 16],
+}
+
+impl NeuronRecord for NeuronsQ6K {
+    const NEURONS: usize = 256;
+    const GROUP: usize = 16;
+
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let block = encoded.block(index);
+        self.d[at] = half_at(block, 208);
+        for (index, parts) in self.parts.chunks_exact_mut(2).enumerate() {
+            let quants = q6_k_quants(block, index);
+            for (half, part) in parts.iter_mut().enumerate() {
+                part.scales[at] = block[192 + 2 * index + half] as i8;
+                for (neuron, quant) in quants[16 * half..][..16].iter().enumerate() {
+                    put_nibble(&mut part.low[neuron], at, *quant);
+                    let bits = at % 64 / 8;
+                    part.high[neuron][at / 64][at % 8 * 2 + bits / 4] |= (quant >> 4) << (bits % 4 * 2);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
+        let mut totals = [0.0; TILE];
+        for group in groups {
+            let part = &self.parts[group.index % 16];
+            let scale = s.splat_f32(group.scale);
+            for j in 0..2 {
+                let mut sums = [s.splat_i32(-32 * group.integer_sum); 8];
+                for pair in &pairs[group.pairs.clone()] {
+                    let [a, b] = pair.neurons.map(|neuron| usize::from(neuron) % 16);
+                    let integers = s.splat_pair(pair.integers);
+                    let high = s.interleave(&part.high[a][j], &part.high[b][j]);
+                    let even = s.interleave(&part.low[a][2 * j], &part.low[b][2 * j]);
+                    sums[0] = s.dot_add(sums[0], six_bits::<S, 0, false>(s, even, high), integers);
+                    sums[1] = s.dot_add(sums[1], six_bits::<S, 1, false>(s, even, high), integers);
+                    sums[2] = s.dot_add(sums[2], six_bits::<S, 2, false>(s, even, high), integers);
+                    sums[3] = s.dot_add(sums[3], six_bits::<S, 3, false>(s, even, high), integers);
+                    let odd = s.interleave(&part.low[a][2 * j + 1], &part.low[b][2 * j + 1]);
+                    sums[4] = s.dot_add(sums[4], six_bits::<S, 0, true>(s, odd, high), integers);
+                    sums[5] = s.dot_add(sums[5], six_bits::<S, 1, true>(s, odd, high), integers);
+                    sums[6] = s.dot_add(sums[6], six_bits::<S, 2, true>(s, odd, high), integers);
+                    sums[7] = s.dot_add(sums[7], six_bits::<S, 3, true>(s, odd, high), integers);
+                }
+                for (i, sum) in sums.into_iter().enumerate() {
+                    let at = 64 * j + 8 * i;
+                    add_to(s, &mut totals, at, s.to_f32(sum), s.mul(s.load_i8(eight(&part.scales, at)), scale));
+                }
+            }
+        }
+        for at in (0..TILE).step_by(8) {
+            add_to(s, to, at, s.load_f32(eight(&totals, at)), s.load_f32(eight(&self.d, at)));
+        }
+    }
+}
+
+/// 16-bit integers.
+#[derive(Clone, Copy, Zeroable)]
+struct NeuronsFixed16 {
+    scales: [f32; TILE],
+    quants: [[[u8; 16]; 16]; 32],
+}
+
+impl NeuronRecord for NeuronsFixed16 {
+    const NEURONS: usize = 32;
+    const GROUP: usize = 32;
+
+    fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let quants = &mut self.quants;
+        self.scales[at] = fixed16(encoded.values(index * 32, 32), |neuron, quant| {
+            quants[neuron][at / 8][at % 8 * 2..][..2].copy_from_slice(&quant.to_le_bytes());
+        });
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
+        for group in groups {
+            let scale = s.splat_f32(group.scale);
+            for j in 0..TILE / 8 {
+                let mut sum = s.splat_f32(0.0);
+                for pair in &pairs[group.pairs.clone()] {
+                    let [a, b] = pair.neurons.map(|neuron| &self.quants[usize::from(neuron) % 32][j]);
+                    let product = s.dot_add(s.splat_i32(0), s.interleave(a, b), s.splat_pair(pair.integers));
+                    sum = s.add(sum, s.to_f32(product));
+                }
+                add_to(s, to, 8 * j, sum, s.mul(s.load_f32(eight(&self.scales, 8 * j)), scale));
+            }
+        }
+    }
+}
+
+/// A matrix [hidden, neurons] for sparse products.
+pub struct NeuronTiles {
+    pub hidden: usize,
+    pub neurons: usize,
+    records: Records,
+    /// What sums are to be multiplied with.
+    units: Vec<[f32; TILE]>,
+}
+
+/// [tile][record]
+enum Records {
+    Q8_0(Vec<NeuronsQ8_0>),
+    Q4_0(Vec<NeuronsQ4_0>),
+    Q4K(Vec<NeuronsQ4K>),
+    Q6K(Vec<NeuronsQ6K>),
+    Fixed16(Vec<NeuronsFixed16>),
+}
+
+/// Runs the same expression on whichever records there are.
+macro_rules! on {
+    ($any:expr, $records:ident => $expression:expr) => {
+        match $any {
+            Records::Q8_0($records) => $expression,
+            Records::Q4_0($records) => $expression,
+            Records::Q4K($records) => $expression,
+            Records::Q6K($records) => $expression,
+            Records::Fixed16($records) => $expression,
+        }
+    };
+}
+
+impl NeuronTiles {
+    /// A matrix of zeros, for [`NeuronTiles::put`] to fill.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfDeviceMemory`]
+    pub fn new(format: Format, hidden: usize, neurons: usize, name: &str) -> Result<Self> {
+        fn records<R: NeuronRecord>(hidden: usize, neurons: usize, name: &str) -> Result<Vec<R>> {
+            zeroed(hidden.div_ceil(TILE).checked_mul(neurons.div_ceil(R::NEURONS)), name)
+        }
+        let records = match format {
+            Format::Q8_0 => Records::Q8_0(records(hidden, neurons, name)?),
+            Format::Q4_0 => Records::Q4_0(records(hidden, neurons, name)?),
+            Format::Q4K => Records::Q4K(records(hidden, neurons, name)?),
+            Format::Q6K => Records::Q6K(records(hidden, neurons, name)?),
+            Format::Fixed16 => Records::Fixed16(records(hidden, neurons, name)?),
+        };
+        Ok(Self { hidden, neurons, records, units: vec![[1.0; TILE]; hidden.div_ceil(TILE)] })
+    }
+
+    /// Puts a row of the file, one hidden value of all neurons, in its place.
+    pub fn put(&mut self, row: usize, encoded: &EncodedRow<'_>) {
+        fn put<R: NeuronRecord>(records: &mut [R], row: usize, neurons: usize, encoded: &EncodedRow<'_>) {
+            let count = neurons.div_ceil(R::NEURONS);
+            for (index, record) in records[row / TILE * count..][..count].iter_mut().enumerate() {
+                record.put(row % TILE, encoded, index);
+            }
+        }
+        on!(&mut self.records, records => put(records, row, self.neurons, encoded));
+        if matches!(self.records, Records::Q8_0(_) | Records::Q4_0(_)) {
+            self.units[row / TILE][row % TILE] = encoded.unit();
+        }
+    }
+
+    /// Adds to each token's row of `residual` [tokens, hidden] the product with its active neurons, which are in ascending order.
+    pub fn multiply_add(&self, set: InstructionSet, pool: &Pool, active: &[Vec<(u32, f32)>], residual: &mut [f32]) {
+        let tokens = active.len();
+        let length = on!(&self.records, records => group_of(records));
+        let mut groups: Vec<ActiveGroups> = Vec::new();
+        groups.resize_with(tokens, ActiveGroups::default);
+        pool.run(&mut groups, tokens.div_ceil(4 * pool.threads()), |piece, groups| {
+            let first = piece * tokens.div_ceil(4 * pool.threads());
+            for (groups, active) in groups.iter_mut().zip(&active[first..]) {
+                *groups = ActiveGroups::new(active, length);
+            }
+        });
+        // [tile][token]
+        let mut sums = vec![[0.0; TILE]; self.units.len() * tokens];
+        pool.run(&mut sums, tokens, |tile, sums| {
+            on!(&self.records, records => {
+                let count = self.neurons.div_ceil(neurons_of(records));
+                set.run(MultiplyTile { records: &records[tile * count..][..count], active: &groups, sums });
+            });
+        });
+        pool.run(residual, self.hidden, |token, row| {
+            for (tile, row) in row.chunks_mut(TILE).enumerate() {
+                let sums = sums[tile * tokens + token].iter().zip(&self.units[tile]);
+                row.iter_mut().zip(sums).for_each(|(row, (sum, unit))| *row += sum * unit);
+            }
+        });
+    }
+}
+
+fn group_of<R: NeuronRecord>(_records: &[R]) -> usize {
+    R::GROUP
+}
+
+fn neurons_of<R: NeuronRecord>(_records: &[R]) -> usize {
+    R::NEURONS
+}
+
+/// A tile times the active neurons of some tokens.
+struct MultiplyTile<'a, R> {
+    records: &'a [R],
+    active: &'a [ActiveGroups],
+    sums: &'a mut [[f32; TILE]],
+}
+
+impl<R: NeuronRecord> Kernel for MultiplyTile<'_, R> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let groups_a_record = R::NEURONS / R::GROUP;
+        for (active, sums) in self.active.iter().zip(self.sums) {
+            let same = |a: &Group, b: &Group| a.index / groups_a_record == b.index / groups_a_record;
+            for groups in active.groups.chunk_by(same) {
+                self.records[groups[0].index / groups_a_record].multiply_add(s, groups, &active.pairs, sums);
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Weights of eight rows together, for products of whole rows with activations: each lane of a vector is a row, so that no sum
+//! goes across lanes, and one load of the activations serves eight rows.
+//!
+//! A record is eight rows of 32 columns, or of 256 where the file's blocks have as many. A vector of sixteen 16-bit lanes has
+//! columns 2 p and 2 p + 1 of each row: pair p, which is multiplied with pair p of an [`ActivationBlock`]. Where weights are
+//! smaller than 16 bits, a lane has several: byte c of vector j belongs to pair 2 j + c, nibble c to pair 4 j + c; the two
+//! high bits of Q6_K at 2 c of vector j belong to pair 8 j + c.
+
+use super::{
+    activations::ActivationBlock,
+    blocks::{EncodedRow, fixed16, half_at, q4_0_quants, q4_k_quants, q6_k_quants},
+    simd::{HALF_UNIT, Simd},
+};
+use crate::weights::scale_and_min;
+use bytemuck::Zeroable;
+
+/// Rows of a record.
+pub const ROWS: usize = 8;
+
+/// Thirty-two columns of a record, decoded once to be multiplied with many tokens.
+#[derive(Clone, Copy, Zeroable)]
+pub struct DecodedBlock {
+    /// For each pair of columns eight rows of two integers.
+    pub quants: [[i16; 16]; 16],
+    /// Those of either half of the columns.
+    pub scales: [[f32; ROWS]; 2],
+    /// What is to be taken off each weight.
+    pub mins: [f32; ROWS],
+}
+
+impl DecodedBlock {
+    /// A weight of these, but for its row's unit.
+    pub fn weight(&self, row: usize, column: usize) -> f32 {
+        let quant = self.quants[column / 2][2 * row + column % 2];
+        self.scales[column / 16][row] * f32::from(quant) - self.mins[row]
+    }
+}
+
+/// How a product of decoded weights goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sums {
+    /// One sum of integers for all 32 columns.
+    Whole,
+    /// One for each half.
+    Halves,
+    /// A whole sum, and minima to take off.
+    Mins,
+    /// Products of 16 bits: the sum of two fills 32.
+    Wide,
+}
+
+/// Eight rows of some columns.
+pub trait RowRecord: Zeroable + Copy + Send + Sync + 'static {
+    /// A multiple of 32.
+    const COLUMNS: usize;
+    const SUMS: Sums;
+
+    /// Adds what an encoded row has in the columns of record `index`.
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize);
+    /// sum + W x, for COLUMNS / 32 blocks of x.
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32;
+    /// Decodes to COLUMNS / 32 blocks.
+    fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]);
+}
+
+/// Nibble `C` of each lane.
+#[inline(always)]
+pub fn nibble<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
+    match C {
+        0 => s.and(lanes, 15),
+        1 => s.and(s.shift_right::<4>(lanes), 15),
+        2 => s.and(s.shift_right::<8>(lanes), 15),
+        _ => s.shift_right::<12>(lanes),
+    }
+}
+
+/// Byte `C` of each lane, with its sign.
+#[inline(always)]
+pub fn signed_byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
+    match C {
+        0 => s.shift_right_signed::<8>(s.shift_left::<8>(lanes)),
+        _ => s.shift_right_signed::<8>(lanes),
+    }
+}
+
+/// Value `C` of each lane of Q6_K; `high` has its two high bits at 2 `C` for an even vector of nibbles, at 8 + 2 `C` for an odd
+/// one.
+#[inline(always)]
+pub fn six_bits<S: Simd, const C: u32, const ODD: bool>(s: S, low: S::I16, high: S::I16) -> S::I16 {
+    let high = match (ODD, C) {
+        (false, 0) => s.shift_left::<4>(high),
+        (false, 1) => s.shift_left::<2>(high),
+        (false, 2) => high,
+        (false, _) => s.shift_right::<2>(high),
+        (true, 0) => s.shift_right::<4>(high),
+        (true, 1) => s.shift_right::<6>(high),
+        (true, 2) => s.shift_right::<8>(high),
+        (true, _) => s.shift_right::<10>(high),
+    };
+    s.or(nibble::<S, C>(s, low), s.and(high, 0x30))
+}
+
+/// Puts nibbles of one row into four vectors.
+fn put_nibbles(to: &mut [[u8; 32]; 4], row: usize, quants: &[u8; 32]) {
+    for (j, vector) in to.iter_mut().enumerate() {
+        let quant = |c: usize, column: usize| u16::from(quants[8 * j + 2 * c + column]) << (4 * c);
+        for column in 0..2 {
+            let lane = quant(0, column) | quant(1, column) | quant(2, column) | quant(3, column);
+            vector[4 * row + 2 * column..][..2].copy_from_slice(&lane.to_le_bytes());
+        }
+    }
+}
+
+/// The products of nibbles in four vectors with a block of x.
+#[inline(always)]
+fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock, mut sum: S::I32) -> S::I32 {
+    for (j, vector) in quants.iter().enumerate() {
+        let lanes = s.load_i16(vector);
+        sum = s.dot_add(sum, nibble::<S, 0>(s, lanes), s.splat_pair(x.pairs[4 * j]));
+        sum = s.dot_add(sum, nibble::<S, 1>(s, lanes), s.splat_pair(x.pairs[4 * j + 1]));
+        sum = s.dot_add(sum, nibble::<S, 2>(s, lanes), s.splat_pair(x.pairs[4 * j + 2]));
+        sum = s.dot_add(sum, nibble::<S, 3>(s, lanes), s.splat_pair(x.pairs[4 * j + 3]));
+    }
+    sum
+}
+
+/// Nibbles in four vectors, each less by `zero`.
+#[inline(always)]
+fn decode_nibbles<S: Simd>(s: S, quants: &[[u8; 32]; 4], zero: i16, to: &mut [[i16; 16]; 16]) {
+    for (j, vector) in quants.iter().enumerate() {
+        let lanes = s.load_i16(vector);
+        to[4 * j] = s.store_i16(s.add_i16(nibble::<S, 0>(s, lanes), -zero));
+        to[4 * j + 1] = s.store_i16(s.add_i16(nibble::<S, 1>(s, lanes), -zero));
+        to[4 * j + 2] = s.store_i16(s.add_i16(nibble::<S, 2>(s, lanes), -zero));
+        to[4 * j + 3] = s.store_i16(s.add_i16(nibble::<S, 3>(s, lanes), -zero));
+    }
+}
+
+#[inline(always)]
+fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
+    [s.store_f32(s.mul(s.half_bits(bits), s.splat_f32(HALF_UNIT))); 2]
+}
+
+#[derive(Clone, Copy, Zeroable)]
+pub struct RowsQ8_0 {
+    scales: [u16; ROWS],
+    quants: [[u8; 32]; 8],
+}
+
+impl RowRecord for RowsQ8_0 {
+    const COLUMNS: usize = 32;
+    const SUMS: Sums = Sums::Whole;
+
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
+        self.scales[row] = encoded.scale_bits(index);
+        for (vector, quants) in self.quants.iter_mut().zip(encoded.block(index)[2..].chunks_exact(4)) {
+            // Byte c of column b is column 2 c + b of four.
+            vector[4 * row..][..4].copy_from_slice(&[quants[0], quants[2], quants[1], quants[3]]);
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
+        let [x] = x else { return sum };
+        let mut products = s.splat_i32(0);
+        for (j, vector) in self.quants.iter().enumerate() {
+            let lanes = s.load_i16(vector);
+            products = s.dot_add(products, signed_byte::<S, 0>(s, lanes), s.splat_pair(x.pairs[2 * j]));
+            products = s.dot_add(products, signed_byte::<S, 1>(s, lanes), s.splat_pair(x.pairs[2 * j + 1]));
+        }
+        let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
+        s.mul_add(s.to_f32(products), scales, sum)
+    }
+
+    #[inline(always)]
+    fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
+        let [to] = to else { return };
+        for (j, vector) in self.quants.iter().enumerate() {
+            let lanes = s.load_i16(vector);
+            to.quants[2 * j] = s.store_i16(signed_byte::<S, 0>(s, lanes));
+            to.quants[2 * j + 1] = s.store_i16(signed_byte::<S, 1>(s, lanes));
+        }
+        to.scales = decode_halves(s, &self.scales);
+    }
+}
+
+#[derive(Clone, Copy, Zeroable)]
+pub struct RowsQ4_0 {
+    scales: [u16; ROWS],
+    quants: [[u8; 32]; 4],
+}
+
+impl RowRecord for RowsQ4_0 {
+    const COLUMNS: usize = 32;
+    const SUMS: Sums = Sums::Whole;
+
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
+        self.scales[row] = encoded.scale_bits(index);
+        put_nibbles(&mut self.quants, row, &q4_0_quants(encoded.block(index)));
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
+        let [x] = x else { return sum };
+        let products = nibble_products(s, &self.quants, x, s.splat_i32(-8 * x.integer_sum()));
+        let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
+        s.mul_add(s.to_f32(products), scales, sum)
+    }
+
+    #[inline(always)]
+    fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
+        let [to] = to else { return };
+        decode_nibbles(s, &self.quants, 8, &mut to.quants);
+        to.scales = decode_halves(s, &self.scales);
+    }
+}
+
+/// Scales of blocks of 256 are kept as f32: as f16 they are often subnormal, and there are few of them.
+#[derive(Clone, Copy, Zeroable)]
+pub struct RowsQ4K {
+    d: [f32; ROWS],
+    dmin: [f32; ROWS],
+    parts: [PartQ4K; 8],
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct PartQ4K {
+    scales: [u8; ROWS],
+    mins: [u8; ROWS],
+    quants: [[u8; 32]; 4],
+}
+
+impl RowRecord for RowsQ4K {
+    const COLUMNS: usize = 256;
+    const SUMS: Sums = Sums::Mins;
+
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let block = encoded.block(index);
+        (self.d[row], self.dmin[row]) = (half_at(block, 0), half_at(block, 2));
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            (part.scales[row], part.mins[row]) = scale_and_min(&block[4..16], index);
+            put_nibbles(&mut part.quants, row, &q4_k_quants(block, index));
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
+        let mut total = s.splat_f32(0.0);
+        let mut mins = s.splat_f32(0.0);
+        for (part, x) in self.parts.iter().zip(x) {
+            let products = nibble_products(s, &part.quants, x, s.splat_i32(0));
+            let scales = s.mul(s.load_u8(&part.scales), s.splat_f32(x.scale));
+            total = s.mul_add(s.to_f32(products), scales, total);
+            mins = s.mul_add(s.load_u8(&part.mins), s.splat_f32(-x.sum), mins);
+        }
+        let sum = s.mul_add(total, s.load_f32(&self.d), sum);
+        s.mul_add(mins, s.load_f32(&self.dmin), sum)
+    }
+
+    #[inline(always)]
+    fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
+        for (part, to) in self.parts.iter().zip(to) {
+            decode_nibbles(s, &part.quants, 0, &mut to.quants);
+            to.scales = [s.store_f32(s.mul(s.load_u8(&part.scales), s.load_f32(&self.d))); 2];
+            to.mins = s.store_f32(s.mul(s.load_u8(&part.mins), s.load_f32(&self.dmin)));
+        }
+    }
+}
+
+#[derive(Clone, Copy, Zeroable)]
+pub struct RowsQ6K {
+    d: [f32; ROWS],
+    parts: [PartQ6K; 8],
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct PartQ6K {
+    /// Those of either half of the columns.
+    scales: [[i8; ROWS]; 2],
+    low: [[u8; 32]; 4],
+    high: [[u8; 32]; 2],
+}
+
+impl PartQ6K {
+    /// The integers of half the columns, as eight pairs.
+    #[inline(always)]
+    fn half<S: Simd>(&self, s: S, half: usize) -> [S::I16; 8] {
+        let high = s.load_i16(&self.high[half]);
+        let (even, odd) = (s.load_i16(&self.low[2 * half]), s.load_i16(&self.low[2 * half + 1]));
+        [
+            six_bits::<S, 0, false>(s, even, high),
+            six_bits::<S, 1, false>(s, even, high),
+            six_bits::<S, 2, false>(s, even, high),
+            six_bits::<S, 3, false>(s, even, high),
+            six_bits::<S, 0, true>(s, odd, high),
+            six_bits::<S, 1, true>(s, odd, high),
+            six_bits::<S, 2, true>(s, odd, high),
+            six_bits::<S, 3, true>(s, odd, high),
+        ]
+    }
+}
+
+impl RowRecord for RowsQ6K {
+    const COLUMNS: usize = 256;
+    const SUMS: Sums = Sums::Halves;
+
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let block = encoded.block(index);
+        self.d[row] = half_at(block, 208);
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            for half in 0..2 {
+                part.scales[half][row] = block[192 + 2 * index + half] as i8;
+            }
+            let quants = q6_k_quants(block, index);
+            put_nibbles(&mut part.low, row, &quants.map(|quant| quant & 15));
+            for (j, vector) in part.high.iter_mut().enumerate() {
+                for column in 0..2 {
+                    let bits = |c: usize| u16::from(quants[16 * j + 2 * c + column] >> 4) << (2 * c);
+                    let lane = (0..8).fold(0, |lane, c| lane | bits(c));
+                    vector[4 * row + 2 * column..][..2].copy_from_slice(&lane.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
+        let mut total = s.splat_f32(0.0);
+        for (part, x) in self.parts.iter().zip(x) {
+            for half in 0..2 {
+                let mut products = s.splat_i32(-32 * x.half_sums[half]);
+                for (pair, quants) in part.half(s, half).into_iter().enumerate() {
+                    products = s.dot_add(products, quants, s.splat_pair(x.pairs[8 * half + pair]));
+                }
+                let scales = s.mul(s.load_i8(&part.scales[half]), s.splat_f32(x.scale));
+                total = s.mul_add(s.to_f32(products), scales, total);
+            }
+        }
+        s.mul_add(total, s.load_f32(&self.d), sum)
+    }
+
+    #[inline(always)]
+    fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
+        for (part, to) in self.parts.iter().zip(to) {
+            for half in 0..2 {
+                for (pair, quants) in part.half(s, half).into_iter().enumerate() {
+                    to.quants[8 * half + pair] = s.store_i16(s.add_i16(quants, -32));
+                }
+                to.scales[half] = s.store_f32(s.mul(s.load_i8(&part.scales[half]), s.load_f32(&self.d)));
+            }
+        }
+    }
+}
+
+/// 16-bit integers with a scale for each 32 columns.
+#[derive(Clone, Copy, Zeroable)]
+pub struct RowsFixed16 {
+    scales: [f32; ROWS],
+    quants: [[i16; 16]; 16],
+}
+
+impl RowRecord for RowsFixed16 {
+    const COLUMNS: usize = 32;
+    const SUMS: Sums = Sums::Wide;
+
+    fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
+        let quants = &mut self.quants;
+        let values = encoded.values(index * Self::COLUMNS, Self::COLUMNS);
+        self.scales[row] = fixed16(values, |i, quant| quants[i / 2][2 * row + i % 2] = quant);
+    }
+
+    #[inline(always)]
+    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
+        let [x] = x else { return sum };
+        let mut products = s.splat_f32(0.0);
+        for (quants, pair) in self.quants.iter().zip(x.pairs) {
+            let quants = s.load_i16(bytemuck::cast_ref(quants));
+            products = s.add(products, s.to_f32(s.dot_add(s.splat_i32(0), quants, s.splat_pair(pair))));
+        }
+        let scales = s.mul(s.load_f32(&self.scales), s.splat_f32(x.scale));
+        s.mul_add(products, scales, sum)
+    }
+
+    #[inline(always)]
+    fn decode<S: Simd>(&self, _s: S, to: &mut [DecodedBlock]) {
+        let [to] = to else { return };
+        to.quants = self.quants;
+        to.scales = [self.scales; 2];
+    }
+}
+
+/// sums + W x for some tokens' blocks of the same 32 columns.
+#[inline(always)]
+pub fn multiply_decoded<S: Simd, const TOKENS: usize>(
+    s: S,
+    kind: Sums,
+    weights: &DecodedBlock,
+    x: [&ActivationBlock; TOKENS],
+    sums: &mut [S::F32; TOKENS],
+) {
+    let (halves, pairs_a_sum) = if kind == Sums::Halves { (2, 8) } else { (1, 16) };
+    for half in 0..halves {
+        let pairs = half * pairs_a_sum..(half + 1) * pairs_a_sum;
+        let mut products = [s.splat_f32(0.0); TOKENS];
+        if kind == Sums::Wide {
+            for pair in pairs.clone() {
+                let quants = s.load_i16(bytemuck::cast_ref(&weights.quants[pair]));
+                for token in 0..TOKENS {
+                    let product = s.dot_add(s.splat_i32(0), quants, s.splat_pair(x[token].pairs[pair]));
+                    products[token] = s.add(products[token], s.to_f32(product));
+                }
+            }
+        } else {
+            let mut integers = [s.splat_i32(0); TOKENS];
+            for pair in pairs.clone() {
+                let quants = s.load_i16(bytemuck::cast_ref(&weights.quants[pair]));
+                for token in 0..TOKENS {
+                    integers[token] = s.dot_add(integers[token], quants, s.splat_pair(x[token].pairs[pair]));
+                }
+            }
+            products = integers.map(|sum| s.to_f32(sum));
+        }
+        let scales = s.load_f32(&weights.scales[half]);
+        for token in 0..TOKENS {
+            let scales = s.mul(scales, s.splat_f32(x[token].scale));
+            sums[token] = s.mul_add(products[token], scales, sums[token]);
+        }
+    }
+    if kind == Sums::Mins {
+        let mins = s.load_f32(&weights.mins);
+        for token in 0..TOKENS {
+            sums[token] = s.mul_add(mins, s.splat_f32(-x[token].sum), sums[token]);
+        }
+    }
+}
