@@ -85,7 +85,8 @@ mod tests {
             assert_eq!(integers.iter().map(|i| i.unsigned_abs()).max(), Some(MOST as u16));
             for (value, integer) in values.iter().chain([0.0f32; 5].iter()).zip(&integers) {
                 let error = (f64::from(*value) - f64::from(block.scale) * f64::from(*integer)).abs();
-                assert!(error <= 0.5001 * f64::from(block.scale), "{value} is {integer} of {}", block.scale);
+                // Rounding in the division moves a value by up to 2^-23 of itself, that is by 0.004 steps.
+                assert!(error <= 0.504 * f64::from(block.scale), "{value} is {integer} of {}", block.scale);
             }
             let sum = |half: usize| integers[half * 16..half * 16 + 16].iter().map(|i| i32::from(*i)).sum::<i32>();
             assert_eq!(block.half_sums, [sum(0), sum(1)]);
