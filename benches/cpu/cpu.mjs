@@ -25,8 +25,9 @@ async function measure({ engine, threads, prompt, lengths: [short, long] }) {
   let asked = 0;
   const time = async (max_tokens) => {
     const started = performance.now();
-    await ask([{ role: "user", content: `${++asked * 7919} ${prompt}` }], max_tokens);
-    return performance.now() - started;
+    const { usage } = await ask([{ role: "user", content: `${++asked * 7919} ${prompt}` }], max_tokens);
+    const ended = usage && usage.completion_tokens < max_tokens;
+    return ended ? NaN : performance.now() - started; // A reply that ended early tells nothing.
   };
   await time(2); // Engines compile their hottest code while they are first used.
   const first = await time(1);
@@ -52,26 +53,10 @@ async function runIn(site, engine, threads) {
   }
 }
 
-/** GB/s at which so many threads of a page read memory that no cache holds: what a decoded token's weights come at, at most. */
-async function bandwidth(site, threads) {
-  const context = await launchOnDisk({ webgpu: false });
-  try {
-    const page = await context.newPage();
-    await page.goto(`${site.origin}/benches/blank.html`);
-    return await page.evaluate(async (threads) => {
-      const { bandwidth } = await import("/cpu/bandwidth.mjs");
-      return bandwidth(threads);
-    }, threads);
-  } finally {
-    await context.close();
-  }
-}
-
 export const options = {
   formats: { type: "string" },
   zeros: { type: "string" },
   threads: { type: "string" },
-  native: { type: "boolean" },
 };
 
 export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0.9,0.5", threads = "1,2" }) {
@@ -120,6 +105,10 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
           row("decode", (run) => run.decode_tps),
           row("prefill", (run) => prompt_tokens / (run.prefill_ms / 1000)),
         ]) {
+          if (!(found.plume_tps > 0 && found.peer_tps > 0)) {
+            console.log(`${model} ${format}, ${found.phase}: left out, a reply ended before its length was reached`);
+            continue;
+          }
           rows.push({ ...found, ...peaks, adapters });
           console.log(JSON.stringify(rows.at(-1)));
         }
