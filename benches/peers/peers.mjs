@@ -1,4 +1,4 @@
-// Plume (on the GPU, and on its plain CPU backend) and wllama on the same GGUF in the same Chromium, in alternating runs,
+// Plume (on the GPU, and on the CPU) and wllama on the same GGUF in the same Chromium, in alternating runs,
 // each in a fresh profile.
 // Prefill: prompt tokens over the time to the first token. Decode: later tokens over the time from the first to the last.
 import path from "node:path";
