@@ -30,7 +30,8 @@ const platform: Platform = {
       worker.postMessage({ module, memory } satisfies HelperCall);
     });
   },
-  sharesMemory: globalThis.crossOriginIsolated === true,
+  // Without waitAsync the core would need a worker from a blob to wait for itself, which sites may forbid.
+  sharesMemory: globalThis.crossOriginIsolated === true && "waitAsync" in Atomics,
 };
 
 export const browserCores = new Cores(platform);

@@ -91,7 +91,7 @@ async function load(platform: Platform, name: CoreName, onCrash: () => void): Pr
       // One caller after the other, so that none starts what another is starting.
       starting = starting.then(async () => {
         const missing = Math.max(0, threads - 1 - helpers.length);
-        const started = Array.from({ length: missing }, () => platform.startHelper(module, memory));
+        const started = Array.from({ length: missing }, async () => platform.startHelper(module, memory));
         for (const result of await Promise.allSettled(started))
           if (result.status === "fulfilled") helpers.push(result.value); // With fewer it is slower, and as right.
       });

@@ -49,7 +49,8 @@ impl ActiveGroups {
     fn new(active: &[(u32, f32)], length: usize) -> Self {
         let (mut groups, mut pairs) = (Vec::new(), Vec::with_capacity(active.len()));
         for neurons in active.chunk_by(|a, b| a.0 as usize / length == b.0 as usize / length) {
-            let most = neurons.iter().fold(0.0f32, |most, (_, value)| if *value <= most { most } else { *value });
+            let larger = |most: f32, value: f32| if most.is_nan() || value <= most { most } else { value };
+            let most = neurons.iter().fold(0.0, |most, (_, value)| larger(most, *value));
             let scale = scale_of(&[most]);
             let inverse = inverse(scale);
             let (first, mut integer_sum) = (pairs.len(), 0);

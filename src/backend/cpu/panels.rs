@@ -122,7 +122,7 @@ impl Panels {
         // [panel][token]
         let mut sums = vec![[0.0; ROWS]; panels * tokens];
         let at_once =
-            (PIECE / (ROWS * self.columns)).min(panels.div_ceil(4 * pool.threads())).next_multiple_of(STREAMS);
+            (PIECE / (ROWS * self.columns)).min(panels.div_ceil(4 * pool.threads())).max(1).next_multiple_of(STREAMS);
         pool.run(&mut sums, at_once * tokens, |piece, sums| {
             let first = piece * at_once;
             on!(&self.records, records => {
