@@ -173,11 +173,8 @@ export async function build() {
     Object.keys(cores).map((name) => make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name))),
   );
   const stamp = path.join(packageFolder, "dist/index.js");
-  await make(
-    stamp,
-    ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))],
-    () => (buildPackage(), report()),
-  );
+  await make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], buildPackage);
+  if (built.includes(true)) report();
   await make(
     path.join(siteFolder, "main.js"),
     ["www/index.html", "www/style.css", "www/icon.svg", "www/src", "www/tsconfig.json", stamp.slice(root.length)],

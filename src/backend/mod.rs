@@ -10,6 +10,7 @@ mod sampling;
 
 use crate::{Error, Result, model::Config, weights::ElementType};
 use async_trait::async_trait;
+use half::f16;
 pub use sampler::Sampler;
 pub use sampling::{Sampling, noise};
 
@@ -238,4 +239,17 @@ pub trait Backend {
     /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens. That may
     /// be a pass whose token nobody has waited for yet.
     async fn density(&mut self) -> Result<Vec<f32>>;
+}
+
+/// The nearest f16, for the cache; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.
+fn to_f16(value: f32) -> f16 {
+    let most = f32::from(f16::MAX);
+    f16::from_f32(value.clamp(-most, most))
+}
+
+fn check_width(operation: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::UnsupportedModel(format!("{operation}: a width of {found} was given, {expected} was expected")))
 }

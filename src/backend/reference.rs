@@ -1,10 +1,9 @@
 //! The plain backend: the equations of PLM written as loops over f32. It is the oracle that every kernel of the others is
 //! tested against. Sums are taken in f32, eight partial sums a row.
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width, to_f16};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
-use half::f16;
 
 /// A weight matrix, decoded to f32.
 pub struct Matrix {
@@ -289,17 +288,11 @@ impl Cache {
             entry[config.kv_lora_rank..].copy_from_slice(k_pe);
             rope(&mut entry[config.kv_lora_rank..], position + token, config.rope_theta);
             if !self.f32 {
-                entry.iter_mut().for_each(|value| *value = as_f16(*value));
+                entry.iter_mut().for_each(|value| *value = to_f16(*value).to_f32());
             }
         }
         Ok(())
     }
-}
-
-/// The nearest f16; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.
-fn as_f16(value: f32) -> f32 {
-    let most = f32::from(f16::MAX);
-    f16::from_f32(value.clamp(-most, most)).to_f32()
 }
 
 /// x W^T.
@@ -414,11 +407,4 @@ fn zeroed(rows: usize, columns: usize, name: &str) -> Result<Vec<f32>> {
     };
     values.resize(length, 0.0);
     Ok(values)
-}
-
-fn check_width(operation: &str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::UnsupportedModel(format!("{operation}: a width of {found} was given, {expected} was expected")))
 }

@@ -61,7 +61,7 @@ impl ElementType {
 }
 
 /// The f16 at `offset`, widened.
-fn half_at(block: &[u8], offset: usize) -> f32 {
+pub(crate) fn half_at(block: &[u8], offset: usize) -> f32 {
     f16::from_le_bytes([block[offset], block[offset + 1]]).to_f32()
 }
 

@@ -9,7 +9,6 @@ use super::{
     simd::{HALF_UNIT, Kernel, Simd},
 };
 use crate::{Error, Result, backend::MatrixDescriptor, model::Config};
-use half::f16;
 use std::array::from_fn;
 
 /// Query rows that are multiplied with an entry of the cache together.
@@ -122,12 +121,6 @@ impl Cache {
         let width = self.shape.width();
         &mut self.layers[layer][position * width..][..width]
     }
-}
-
-/// The nearest f16; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.
-pub fn to_f16(value: f32) -> u16 {
-    let most = f32::from(f16::MAX);
-    f16::from_f32(value.clamp(-most, most)).to_bits()
 }
 
 /// One token's attention, of some of its heads.

@@ -2,7 +2,11 @@
 //! [`crate::weights`].
 
 use super::activations::{inverse, nearest, scale_of};
-use crate::{Error, Result, backend::MatrixDescriptor, weights::ElementType};
+use crate::{
+    Error, Result,
+    backend::MatrixDescriptor,
+    weights::{ElementType, half_at},
+};
 use half::f16;
 use std::borrow::Cow;
 
@@ -113,10 +117,28 @@ impl<'a> EncodedRow<'a> {
     }
 }
 
-/// The f16 at `offset`.
-pub fn half_at(block: &[u8], offset: usize) -> f32 {
-    f16::from_le_bytes([block[offset], block[offset + 1]]).to_f32()
+/// Records of each format, of one of the two layouts.
+pub enum Records<A, B, C, D, E> {
+    Q8_0(Vec<A>),
+    Q4_0(Vec<B>),
+    Q4K(Vec<C>),
+    Q6K(Vec<D>),
+    Fixed16(Vec<E>),
 }
+
+/// Runs the same expression on whichever records there are.
+macro_rules! on {
+    ($any:expr, $records:ident => $expression:expr) => {
+        match $any {
+            Records::Q8_0($records) => $expression,
+            Records::Q4_0($records) => $expression,
+            Records::Q4K($records) => $expression,
+            Records::Q6K($records) => $expression,
+            Records::Fixed16($records) => $expression,
+        }
+    };
+}
+pub(super) use on;
 
 /// The 32 nibbles of a Q4_0 block.
 pub fn q4_0_quants(block: &[u8]) -> [u8; 32] {

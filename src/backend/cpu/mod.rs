@@ -10,11 +10,11 @@ mod pool;
 mod rows;
 mod simd;
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width, to_f16};
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
-use attention::{Attend, Cache, HEADS, HeadMatrices, to_f16};
+use attention::{Attend, Cache, HEADS, HeadMatrices};
 use blocks::{EncodedRow, Format};
 use bytemuck::Zeroable;
 use neurons::NeuronTiles;
@@ -218,10 +218,10 @@ impl Backend for CpuBackend {
             let entry = cache.entry(layer, position + token);
             let mut normed = vec![0.0; shape.rank];
             rms_norm(latent, kv_a_layernorm, config.rms_norm_eps, &mut normed);
-            entry.iter_mut().zip(&normed).for_each(|(to, value)| *to = to_f16(*value));
+            entry.iter_mut().zip(&normed).for_each(|(to, value)| *to = to_f16(*value).to_bits());
             let mut k_pe = k_pe.to_vec();
             rotate(&mut k_pe, turns);
-            entry[shape.rope_start()..].iter_mut().zip(&k_pe).for_each(|(to, value)| *to = to_f16(*value));
+            entry[shape.rope_start()..].iter_mut().zip(&k_pe).for_each(|(to, value)| *to = to_f16(*value).to_bits());
             for head in queries[token * q.width..][..q.width].chunks_exact_mut(qk) {
                 rotate(&mut head[qk - rope..], turns);
             }
@@ -359,11 +359,4 @@ fn rms_norm(row: &[f32], weight: &[f32], eps: f32, to: &mut [f32]) {
 
 fn wrong_layout(wanted: &str) -> Error {
     Error::UnsupportedModel(format!("a matrix was not laid out {wanted}"))
-}
-
-fn check_width(operation: &str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::UnsupportedModel(format!("{operation}: a width of {found} was given, {expected} was expected")))
 }

@@ -8,13 +8,16 @@
 
 use super::{
     activations::{inverse, nearest, scale_of},
-    blocks::{EncodedRow, Format, fixed16, half_at, q4_0_quants, q4_k_quants, q6_k_quants},
+    blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
     rows::{nibble, signed_byte, six_bits},
     simd::{HALF_UNIT, InstructionSet, Kernel, Simd},
 };
-use crate::{Result, weights::scale_and_min};
+use crate::{
+    Result,
+    weights::{half_at, scale_and_min},
+};
 use bytemuck::Zeroable;
 use std::ops::Range;
 
@@ -364,32 +367,13 @@ impl NeuronRecord for NeuronsFixed16 {
 pub struct NeuronTiles {
     pub hidden: usize,
     pub neurons: usize,
-    records: Records,
+    records: KeptRecords,
     /// What sums are to be multiplied with.
     units: Vec<[f32; TILE]>,
 }
 
 /// [tile][record]
-enum Records {
-    Q8_0(Vec<NeuronsQ8_0>),
-    Q4_0(Vec<NeuronsQ4_0>),
-    Q4K(Vec<NeuronsQ4K>),
-    Q6K(Vec<NeuronsQ6K>),
-    Fixed16(Vec<NeuronsFixed16>),
-}
-
-/// Runs the same expression on whichever records there are.
-macro_rules! on {
-    ($any:expr, $records:ident => $expression:expr) => {
-        match $any {
-            Records::Q8_0($records) => $expression,
-            Records::Q4_0($records) => $expression,
-            Records::Q4K($records) => $expression,
-            Records::Q6K($records) => $expression,
-            Records::Fixed16($records) => $expression,
-        }
-    };
-}
+type KeptRecords = Records<NeuronsQ8_0, NeuronsQ4_0, NeuronsQ4K, NeuronsQ6K, NeuronsFixed16>;
 
 impl NeuronTiles {
     /// A matrix of zeros, for [`NeuronTiles::put`] to fill.

@@ -2,7 +2,7 @@
 
 use super::{
     activations::ActivationBlock,
-    blocks::{EncodedRow, Format},
+    blocks::{EncodedRow, Format, Records, on},
     pool::Pool,
     rows::{DecodedBlock, ROWS, RowRecord, RowsFixed16, RowsQ4_0, RowsQ4K, RowsQ6K, RowsQ8_0, Sums, multiply_decoded},
     simd::{InstructionSet, Kernel, Simd},
@@ -22,32 +22,13 @@ const PIECE: usize = 1 << 16;
 pub struct Panels {
     pub rows: usize,
     pub columns: usize,
-    records: Records,
+    records: KeptRecords,
     /// What sums are to be multiplied with.
     units: Vec<[f32; ROWS]>,
 }
 
 /// [panel][record]
-enum Records {
-    Q8_0(Vec<RowsQ8_0>),
-    Q4_0(Vec<RowsQ4_0>),
-    Q4K(Vec<RowsQ4K>),
-    Q6K(Vec<RowsQ6K>),
-    Fixed16(Vec<RowsFixed16>),
-}
-
-/// Runs the same expression on whichever records there are.
-macro_rules! on {
-    ($any:expr, $records:ident => $expression:expr) => {
-        match $any {
-            Records::Q8_0($records) => $expression,
-            Records::Q4_0($records) => $expression,
-            Records::Q4K($records) => $expression,
-            Records::Q6K($records) => $expression,
-            Records::Fixed16($records) => $expression,
-        }
-    };
-}
+type KeptRecords = Records<RowsQ8_0, RowsQ4_0, RowsQ4K, RowsQ6K, RowsFixed16>;
 
 /// Zeros, if there is memory for them. Pages of it that nobody writes to take none.
 pub fn zeroed<T: Zeroable>(count: Option<usize>, what: &str) -> Result<Vec<T>> {

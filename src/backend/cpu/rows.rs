@@ -8,10 +8,10 @@
 
 use super::{
     activations::ActivationBlock,
-    blocks::{EncodedRow, fixed16, half_at, q4_0_quants, q4_k_quants, q6_k_quants},
+    blocks::{EncodedRow, fixed16, q4_0_quants, q4_k_quants, q6_k_quants},
     simd::{HALF_UNIT, Simd},
 };
-use crate::weights::scale_and_min;
+use crate::weights::{half_at, scale_and_min};
 use bytemuck::Zeroable;
 
 /// Rows of a record.
