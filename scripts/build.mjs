@@ -1,5 +1,5 @@
 // npm run build: the npm package in build/plume-lm and the demo, a static folder, in build/site. What is up to date stays.
-import { execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { brotliCompressSync, constants } from "node:zlib";
 import { root, setupNode, setupRust } from "./setup.mjs";
 
@@ -36,11 +37,12 @@ function files(entry) {
 async function make(product, inputs, build) {
   const newest = Math.max(...inputs.flatMap((input) => files(at(input))).map((file) => statSync(file).mtimeMs));
   if (existsSync(product) && statSync(product).mtimeMs >= newest) return false;
-  const started = Date.now();
+  const started = new Date();
   await build();
-  const now = new Date();
-  utimesSync(product, now, now); // Cargo leaves it as it is where nothing that matters has changed.
-  console.log(`built ${path.relative(root, product)} in ${((now - started) / 1000).toFixed(1)} s`);
+  // As old as the build's beginning, since what is edited meanwhile may not be in it; and never older, though Cargo leaves it
+  // as it is where nothing that matters has changed.
+  utimesSync(product, started, started);
+  console.log(`built ${path.relative(root, product)} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
   return true;
 }
 
@@ -63,19 +65,18 @@ const cores = {
 };
 
 /** What makes a module whose memory several workers share. The most that it may ever have has to be said beforehand. */
-const threads = {
+const sharedMemory = {
   arguments: ["-Z", "build-std=std,panic_abort"],
   flags: [
-    "target-feature=+simd128,+atomics",
+    "target-feature=+atomics",
     ...["shared-memory", "import-memory", `max-memory=${2 ** 32}`].map((option) => `link-arg=--${option}`),
     ...["__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base"].map((name) => `link-arg=--export=${name}`),
   ],
 };
 
-/** Compiles a core. What remains is the slower half, for which one processor is enough: it goes on beside the next core's. */
-function buildCore(name) {
+/** Compiles a core. What remains is the smaller part, for which one processor is enough: it goes on beside the next core's. */
+async function buildCore(name) {
   const { features, shared } = cores[name];
-  const folder = path.join(wasmFolder, name);
   const targets = process.env.CARGO_TARGET_DIR ?? at("target");
   // What is compiled with other flags has a folder of its own, so that neither makes the other out of date.
   const target = shared ? path.join(targets, "shared-memory") : targets;
@@ -83,31 +84,30 @@ function buildCore(name) {
   const compiled = path.join(target, "wasm32-unknown-unknown/release/plume.wasm");
   for (const product of [compiled, path.join(path.dirname(compiled), "deps/plume.wasm")])
     rmSync(product, { force: true });
-  const environment = shared && {
-    RUSTC_BOOTSTRAP: "1", // What shares memory comes from a standard library of our own, which stable Rust does not offer.
-    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: threads.flags.map((flag) => `-C ${flag}`).join(" "),
-  };
   const cargo = ["build", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"];
   cargo.push("--target-dir", target, "--no-default-features", "--features", features);
-  run("cargo", [...cargo, ...(shared ? threads.arguments : [])], root, environment);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  run(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, folder]);
-  // Under its own name only once it is whole.
-  const wasm = path.join(folder, "plume_bg.wasm");
-  renameSync(wasm, `${wasm}.raw`);
-  const enable = [...wasmFeatures, ...(shared ? ["threads"] : [])].map((feature) => `--enable-${feature}`);
-  const optimise = [at("node_modules/binaryen/bin/wasm-opt"), "-O3", ...enable, `${wasm}.raw`, "-o", wasm];
-  const child = spawn("node", optimise, { stdio: "inherit" });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => {
-      rmSync(`${wasm}.raw`, { force: true });
-      if (code === 0) return resolve();
-      rmSync(wasm, { force: true });
-      reject(new Error(`wasm-opt of the core ${name} ended with ${code}`));
-    });
+  if (shared) cargo.push(...sharedMemory.arguments);
+  const flags = ["target-feature=+simd128", ...(shared ? sharedMemory.flags : [])];
+  run("cargo", cargo, root, {
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.map((flag) => `-C ${flag}`).join(" "),
+    // Either would take the place of these flags.
+    RUSTFLAGS: undefined,
+    CARGO_ENCODED_RUSTFLAGS: undefined,
+    // What shares memory comes from a standard library of our own, which stable Rust does not offer.
+    ...(shared && { RUSTC_BOOTSTRAP: "1" }),
   });
+  // In its own place only once it is whole.
+  const [unfinished, folder] = [at("build/cores", name), path.join(wasmFolder, name)];
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  run(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, unfinished]);
+  const wasm = path.join(unfinished, "plume_bg.wasm");
+  const enable = [...wasmFeatures, ...(shared ? ["threads"] : [])].map((feature) => `--enable-${feature}`);
+  // More than -O1 takes five times as long and comes out larger, once compressed.
+  await promisify(execFile)("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O1", ...enable, wasm, "-o", wasm]);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(wasmFolder, { recursive: true });
+  renameSync(unfinished, folder);
 }
 
 const model = "www/models/plm-tiny";
@@ -169,9 +169,11 @@ export async function build() {
   await make(path.join(bindgen, "release/plume-bindgen"), ["scripts/bindgen"], () =>
     run("cargo", ["build", "--release", "--locked", "--target-dir", bindgen], at("scripts/bindgen")),
   );
-  const built = await Promise.all(
-    Object.keys(cores).map((name) => make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name))),
+  const made = Object.keys(cores).map((name) =>
+    make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name)),
   );
+  await Promise.allSettled(made); // Where one fails, the others' work is not left behind half done.
+  const built = await Promise.all(made);
   const stamp = path.join(packageFolder, "dist/index.js");
   await make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], buildPackage);
   if (built.includes(true)) report();

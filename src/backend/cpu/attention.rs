@@ -6,7 +6,7 @@ use super::{
     blocks::{EncodedRow, Format},
     panels::{Panels, zeroed},
     rows::ROWS,
-    simd::{HALF_UNIT, Kernel, Simd},
+    simd::{HALF_UNIT, InstructionSet, Kernel, Simd},
 };
 use crate::{Error, Result, backend::MatrixDescriptor, model::Config};
 use std::array::from_fn;
@@ -139,37 +139,36 @@ pub struct Attend<'a> {
     pub out: &'a mut [f32],
 }
 
-impl Kernel for Attend<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+impl Attend<'_> {
+    pub fn run(self, set: InstructionSet) {
         let heads = self.key.len();
         let (qk, v) = (self.queries.len() / heads, self.out.len() / heads);
         let heads = self.queries.chunks(HEADS * qk).zip(self.key.chunks(HEADS)).zip(self.value.chunks(HEADS));
         for (((queries, key), value), out) in heads.zip(self.out.chunks_mut(HEADS * v)) {
-            let absorbed = absorb(s, queries, qk, key, self.shape, self.scale);
-            let latents = attend(s, &absorbed, self.entries, self.shape);
+            let queries = absorb(set, queries, qk, key, self.shape, self.scale);
+            let mut latents: Heads = from_fn(|_| vec![[0.0; ROWS]; self.shape.rope_start() / ROWS]);
+            set.run(SumLatents { queries: &queries, entries: self.entries, shape: self.shape, sums: &mut latents });
             for ((latent, value), out) in latents.iter().zip(value).zip(out.chunks_exact_mut(v)) {
                 let latent: Vec<_> = quantise(&latent.as_flattened()[..self.shape.rank]).collect();
                 let mut sums = vec![[0.0; ROWS]; v.div_ceil(ROWS)];
-                value.multiply_here(s, &latent, &mut sums);
+                value.multiply_here(set, &latent, &mut sums);
                 out.copy_from_slice(&sums.as_flattened()[..v]);
             }
         }
     }
 }
 
-/// For each head a vector of [`EntryShape::width`] values, by eights.
+/// For each head a vector of [`EntryShape::width`] values, or of its latent part, by eights.
 type Heads = [Vec<[f32; ROWS]>; HEADS];
 
 /// Queries of latents: scale (Wk^T q_nope, q_pe). Heads that are missing are zero.
-#[inline(always)]
-fn absorb<S: Simd>(s: S, queries: &[f32], qk: usize, key: &[Panels], shape: EntryShape, scale: f32) -> Heads {
+fn absorb(set: InstructionSet, queries: &[f32], qk: usize, key: &[Panels], shape: EntryShape, scale: f32) -> Heads {
     let mut absorbed: Heads = from_fn(|_| vec![[0.0; ROWS]; shape.width() / ROWS]);
     for ((query, key), absorbed) in queries.chunks_exact(qk).zip(key).zip(&mut absorbed) {
         let (q_nope, q_pe) = query.split_at(qk - shape.rope);
         let q_nope: Vec<_> = quantise(q_nope).collect();
         let (latent, rotated) = absorbed.split_at_mut(shape.rope_start() / ROWS);
-        key.multiply_here(s, &q_nope, latent);
+        key.multiply_here(set, &q_nope, latent);
         rotated.as_flattened_mut()[..shape.rope].copy_from_slice(q_pe);
         absorbed.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
     }
@@ -178,55 +177,64 @@ fn absorb<S: Simd>(s: S, queries: &[f32], qk: usize, key: &[Panels], shape: Entr
 
 /// Softmax over the entries' products with the queries, and the entries' latents summed by it. Scores are exponentiated against
 /// the largest so far, and what was summed before is corrected where a larger one comes (arXiv 1805.02867).
-#[inline(always)]
-fn attend<S: Simd>(s: S, queries: &Heads, entries: &[u16], shape: EntryShape) -> Heads {
-    let (vectors, latent_vectors) = (shape.width() / ROWS, shape.rope_start() / ROWS);
-    let mut sums: Heads = from_fn(|_| vec![[0.0; ROWS]; latent_vectors]);
-    let (mut most, mut total) = ([f32::NEG_INFINITY; HEADS], [0.0; HEADS]);
-    let mut wide = vec![[0.0; ROWS]; ENTRIES * vectors];
-    for entries in entries.chunks(ENTRIES * shape.width()) {
-        for (wide, entry) in wide.iter_mut().zip(entries.as_chunks().0) {
-            *wide = s.store_f32(s.mul(s.half_bits(entry), s.splat_f32(HALF_UNIT)));
-        }
-        let count = entries.len() / shape.width();
-        let mut weights = [[0.0; ENTRIES]; HEADS];
-        for (index, entry) in wide.chunks_exact(vectors).take(count).enumerate() {
-            let mut products = [s.splat_f32(0.0); HEADS];
-            for (vector, entry) in entry.iter().enumerate() {
-                let entry = s.load_f32(entry);
-                for head in 0..HEADS {
-                    products[head] = s.mul_add(s.load_f32(&queries[head][vector]), entry, products[head]);
-                }
+struct SumLatents<'a> {
+    /// Scaled.
+    queries: &'a Heads,
+    entries: &'a [u16],
+    shape: EntryShape,
+    /// Zeros, to become the sums.
+    sums: &'a mut Heads,
+}
+
+impl Kernel for SumLatents<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (vectors, latent_vectors) = (self.shape.width() / ROWS, self.shape.rope_start() / ROWS);
+        let (mut most, mut total) = ([f32::NEG_INFINITY; HEADS], [0.0; HEADS]);
+        let mut wide = vec![[0.0; ROWS]; ENTRIES * vectors];
+        for entries in self.entries.chunks(ENTRIES * self.shape.width()) {
+            for (wide, entry) in wide.iter_mut().zip(entries.as_chunks().0) {
+                *wide = s.store_f32(s.mul(s.half_bits(entry), s.splat_f32(HALF_UNIT)));
             }
-            for head in 0..HEADS {
-                weights[head][index] = s.sum(products[head]);
-            }
-        }
-        let mut corrections = [0.0; HEADS];
-        for head in 0..HEADS {
-            let weights = &mut weights[head][..count];
-            let larger = weights.iter().copied().fold(most[head], f32::max);
-            corrections[head] = (most[head] - larger).exp();
-            weights.iter_mut().for_each(|weight| *weight = (*weight - larger).exp());
-            total[head] = total[head] * corrections[head] + weights.iter().sum::<f32>();
-            most[head] = larger;
-        }
-        for vector in 0..latent_vectors {
-            let mut sum: [S::F32; HEADS] =
-                from_fn(|head| s.mul(s.load_f32(&sums[head][vector]), s.splat_f32(corrections[head])));
+            let count = entries.len() / self.shape.width();
+            let mut weights = [[0.0; ENTRIES]; HEADS];
             for (index, entry) in wide.chunks_exact(vectors).take(count).enumerate() {
-                let entry = s.load_f32(&entry[vector]);
-                for head in 0..HEADS {
-                    sum[head] = s.mul_add(entry, s.splat_f32(weights[head][index]), sum[head]);
+                let mut products = [s.splat_f32(0.0); HEADS];
+                for (vector, entry) in entry.iter().enumerate() {
+                    let entry = s.load_f32(entry);
+                    for (product, query) in products.iter_mut().zip(self.queries) {
+                        *product = s.mul_add(s.load_f32(&query[vector]), entry, *product);
+                    }
+                }
+                for (weights, product) in weights.iter_mut().zip(products) {
+                    weights[index] = s.sum(product);
                 }
             }
+            let mut corrections = [0.0; HEADS];
             for head in 0..HEADS {
-                sums[head][vector] = s.store_f32(sum[head]);
+                let weights = &mut weights[head][..count];
+                let larger = weights.iter().copied().fold(most[head], f32::max);
+                corrections[head] = (most[head] - larger).exp();
+                weights.iter_mut().for_each(|weight| *weight = (*weight - larger).exp());
+                total[head] = total[head] * corrections[head] + weights.iter().sum::<f32>();
+                most[head] = larger;
+            }
+            for vector in 0..latent_vectors {
+                let mut sum: [S::F32; HEADS] =
+                    from_fn(|head| s.mul(s.load_f32(&self.sums[head][vector]), s.splat_f32(corrections[head])));
+                for (index, entry) in wide.chunks_exact(vectors).take(count).enumerate() {
+                    let entry = s.load_f32(&entry[vector]);
+                    for (sum, weights) in sum.iter_mut().zip(&weights) {
+                        *sum = s.mul_add(entry, s.splat_f32(weights[index]), *sum);
+                    }
+                }
+                for (sums, sum) in self.sums.iter_mut().zip(sum) {
+                    sums[vector] = s.store_f32(sum);
+                }
             }
         }
+        for (sums, total) in self.sums.iter_mut().zip(total) {
+            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum /= total);
+        }
     }
-    for (sums, total) in sums.iter_mut().zip(total) {
-        sums.as_flattened_mut().iter_mut().for_each(|sum| *sum /= total);
-    }
-    sums
 }

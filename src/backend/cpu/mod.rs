@@ -235,7 +235,7 @@ impl Backend for CpuBackend {
         self.pool.run(&mut values, heads_at_once * v, |piece, out| {
             let (token, first) = (piece / pieces, piece % pieces * heads_at_once);
             let count = out.len() / v;
-            self.set.run(Attend {
+            Attend {
                 queries: &queries[token * q.width..][first * qk..][..count * qk],
                 key: &matrices.key[first..][..count],
                 value: &matrices.value[first..][..count],
@@ -243,7 +243,8 @@ impl Backend for CpuBackend {
                 shape,
                 scale: config.attention_scale(),
                 out,
-            });
+            }
+            .run(self.set);
         });
         Ok(Activation { width: heads * v, values })
     }

@@ -130,9 +130,8 @@ impl Panels {
     }
 
     /// W x for one token, on this thread.
-    #[inline(always)]
-    pub fn multiply_here<S: Simd>(&self, s: S, x: &[ActivationBlock], sums: &mut [[f32; ROWS]]) {
-        on!(&self.records, records => MultiplyOne { records, units: &self.units, x, sums }.run(s));
+    pub fn multiply_here(&self, set: InstructionSet, x: &[ActivationBlock], sums: &mut [[f32; ROWS]]) {
+        on!(&self.records, records => set.run(MultiplyOne { records, units: &self.units, x, sums }));
     }
 }
 

@@ -3,8 +3,9 @@
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(not(target_feature = "simd128"))]
 mod portable;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(target_feature = "simd128")]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -68,12 +69,13 @@ pub trait Kernel {
 /// An instruction set that this processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {
+    #[cfg(not(target_feature = "simd128"))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "aarch64")]
     Neon,
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[cfg(target_feature = "simd128")]
     Simd128,
 }
 
@@ -83,10 +85,11 @@ impl InstructionSet {
         vec![
             #[cfg(target_arch = "aarch64")]
             Self::Neon,
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            #[cfg(target_feature = "simd128")]
             Self::Simd128,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2,
+            #[cfg(not(target_feature = "simd128"))]
             Self::Portable,
         ]
         .into_iter()
@@ -95,7 +98,7 @@ impl InstructionSet {
     }
 
     pub fn best() -> Self {
-        Self::all().into_iter().next().unwrap_or(Self::Portable)
+        Self::all()[0]
     }
 
     fn is_there(self) -> bool {
@@ -108,18 +111,22 @@ impl InstructionSet {
 
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(not(target_feature = "simd128"))]
             Self::Portable => "no SIMD",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "NEON",
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            #[cfg(target_feature = "simd128")]
             Self::Simd128 => "SIMD",
         }
     }
 
+    /// Runs a kernel, which is a function of its own: an engine compiles many small ones sooner than one that has them all.
+    #[inline(never)]
     pub fn run(self, kernel: impl Kernel) {
         match self {
+            #[cfg(not(target_feature = "simd128"))]
             Self::Portable => kernel.run(portable::Portable),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => match x86::Avx2::new() {
@@ -128,7 +135,7 @@ impl InstructionSet {
             },
             #[cfg(target_arch = "aarch64")]
             Self::Neon => kernel.run(neon::Neon),
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            #[cfg(target_feature = "simd128")]
             Self::Simd128 => kernel.run(wasm::Simd128),
         }
     }
