@@ -22,16 +22,25 @@ const platform: Platform = {
   // After a crash the page ends the worker, so that nobody asks for these a second time.
   bindings: (name) => files[name].bindings(),
   module: (name) => fetch(files[name].module()),
-  startHelper(module, memory) {
+  startHelper(module, memory, signal) {
     const worker = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "plume-lm helper" });
     return new Promise((resolve, reject) => {
-      worker.addEventListener("message", () => resolve({ end: () => worker.terminate() }), { once: true });
-      worker.addEventListener("error", ({ message }) => (worker.terminate(), reject(new Error(message))));
+      const fail = (why: string) => (worker.terminate(), reject(new Error(why)));
+      const giveUp = () => fail("it does not answer");
+      signal.addEventListener("abort", giveUp, { once: true });
+      const ready = () => {
+        signal.removeEventListener("abort", giveUp);
+        resolve({ end: () => worker.terminate() });
+      };
+      worker.addEventListener("message", ready, { once: true });
+      worker.addEventListener("error", ({ message }) => fail(message));
+      worker.addEventListener("messageerror", () => fail("the core cannot be sent"));
       worker.postMessage({ module, memory } satisfies HelperCall);
     });
   },
   // Without waitAsync the core would need a worker from a blob to wait for itself, which sites may forbid.
   sharesMemory: globalThis.crossOriginIsolated === true && "waitAsync" in Atomics,
+  processors: navigator.hardwareConcurrency,
 };
 
 export const browserCores = new Cores(platform);

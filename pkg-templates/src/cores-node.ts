@@ -1,5 +1,6 @@
 // The cores in Node.
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { Cores, type Bindings, type CoreName, type Platform } from "./cores.js";
 import type { HelperCall } from "./helper.js";
@@ -13,15 +14,19 @@ const platform: Platform = {
     return import(`./wasm/${name}/plume.js?${count}`) as Promise<Bindings>;
   },
   module: (name) => readFile(new URL(`./wasm/${name}/plume_bg.wasm`, import.meta.url)),
-  startHelper(module, memory) {
+  startHelper(module, memory, signal) {
     const workerData = { module, memory } satisfies HelperCall;
     const worker = new Worker(new URL("./helper-node.js", import.meta.url), { workerData, execArgv: [] });
     return new Promise((resolve, reject) => {
+      const giveUp = () => void worker.terminate();
+      signal.addEventListener("abort", giveUp, { once: true });
       worker.once("message", () => {
+        signal.removeEventListener("abort", giveUp);
         worker.unref(); // The process may end while it waits.
         resolve({ end: () => void worker.terminate() });
       });
       worker.once("error", reject);
+      worker.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
     });
   },
   // The core waits for itself by Atomics.waitAsync, which is nothing to Node that it would stay for.
@@ -30,6 +35,7 @@ const platform: Platform = {
     return () => clearInterval(timer);
   },
   sharesMemory: true,
+  processors: availableParallelism(),
 };
 
 export const nodeCores = new Cores(platform);

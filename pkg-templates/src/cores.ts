@@ -8,22 +8,9 @@ export type CoreName = "gpu" | "cpu" | "cpu-threads";
 /** The generated bindings of a core. */
 export interface Bindings extends Omit<typeof import("./wasm/gpu/plume.js"), "default" | "initSync"> {
   default(options: { module_or_path: WebAssembly.Module }): Promise<{ memory: WebAssembly.Memory }>;
-  /** Only "cpu-threads" has it. */
-  setThreads?(threads: number): void;
 }
 
 export type { PlumeEngine };
-
-/** A core, loaded. */
-export interface Core {
-  bindings: Bindings;
-  /** Has a number of threads compute together, and tells how many there are then. */
-  useThreads(threads: number): Promise<number>;
-  /** Does something with the core: whatever waits for it goes on waiting, as long as it takes. */
-  during<T>(work: () => Promise<T>): Promise<T>;
-  /** To be told when it has crashed: its memory can then not be trusted by any model in it. */
-  onCrash(): void;
-}
 
 /** What a page and Node each do in their own way. */
 export interface Platform {
@@ -31,18 +18,23 @@ export interface Platform {
   bindings(name: CoreName): Promise<Bindings>;
   /** A core's module: its bytes, or the answer of a server that has them. */
   module(name: CoreName): Promise<BufferSource | Response>;
-  /** Starts a worker that helps the cores of this module and memory, and resolves once it does. */
-  startHelper(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Helper>;
+  /** Starts a worker that helps the cores of this module and memory, and resolves once it does. On the signal it gives up. */
+  startHelper(module: WebAssembly.Module, memory: WebAssembly.Memory, signal: AbortSignal): Promise<Helper>;
   /** Keeps the process until it is called back, where a process may end while a core's work is not done. */
   keep?(): () => void;
   /** Whether memory can be shared with workers. */
   readonly sharesMemory: boolean;
+  /** How many threads run at once. */
+  readonly processors: number;
 }
 
 /** A worker that helps. */
 export interface Helper {
   end(): void;
 }
+
+/** Milliseconds after which a load does not wait for a helper any longer. */
+const HELPER_PATIENCE = 10_000;
 
 /** The cores of a platform, each loaded once, and again after it has crashed. */
 export class Cores {
@@ -53,66 +45,94 @@ export class Cores {
   get(name: CoreName): Promise<Core> {
     const known = this.loaded.get(name);
     if (known) return known;
-    const core: Promise<Core> = load(this.platform, name, () => this.forget(name, core));
+    const forget = () => {
+      if (this.loaded.get(name) === core) this.loaded.delete(name);
+    };
+    const core: Promise<Core> = Core.load(this.platform, name, forget);
     this.loaded.set(name, core);
-    core.catch(() => this.forget(name, core)); // The next one may have more luck.
+    core.catch(forget); // The next one may have more luck.
     return core;
   }
 
   /** The core for the CPU, and how many threads it has. */
-  async cpu(threads = usualThreads()): Promise<[Core, number]> {
+  async cpu(threads = usualThreads(this.platform.processors)): Promise<[Core, number]> {
     if (threads > 1 && this.platform.sharesMemory) {
       const core = await this.get("cpu-threads").catch(() => undefined); // Where memory cannot be had in that way.
       if (core) return [core, await core.useThreads(threads)];
     }
     return [await this.get("cpu"), 1];
   }
-
-  private forget(name: CoreName, core: Promise<Core>): void {
-    if (this.loaded.get(name) === core) this.loaded.delete(name);
-  }
 }
 
 /** How many threads compute where the caller has no wish: processors that are worth it, since hyperthreads share what they need. */
-function usualThreads(): number {
-  const processors = globalThis.navigator?.hardwareConcurrency ?? 1;
+function usualThreads(processors: number): number {
   return processors <= 4 ? processors : Math.min(8, Math.ceil(processors / 2));
 }
 
-async function load(platform: Platform, name: CoreName, onCrash: () => void): Promise<Core> {
-  const bindings = await platform.bindings(name);
-  const module = await compile(await platform.module(name));
-  const { memory } = await bindings.default({ module_or_path: module });
-  const helpers: Helper[] = [];
-  let starting = Promise.resolve();
-  return {
-    bindings,
-    async useThreads(threads) {
-      // One caller after the other, so that none starts what another is starting.
-      starting = starting.then(async () => {
-        const missing = Math.max(0, threads - 1 - helpers.length);
-        const started = Array.from({ length: missing }, async () => platform.startHelper(module, memory));
-        for (const result of await Promise.allSettled(started))
-          if (result.status === "fulfilled") helpers.push(result.value); // With fewer it is slower, and as right.
-      });
-      await starting;
-      const found = Math.min(threads, helpers.length + 1);
-      bindings.setThreads?.(found);
-      return found;
-    },
-    async during(work) {
-      const release = platform.keep?.();
-      try {
-        return await work();
-      } finally {
-        release?.();
+/** A core, loaded. */
+export class Core {
+  /** Why its memory cannot be trusted any more by any model in it. */
+  crash: PlumeError | undefined;
+  private readonly helpers: Helper[] = [];
+  private starting = Promise.resolve();
+
+  private constructor(
+    readonly bindings: Bindings,
+    private readonly platform: Platform,
+    private readonly module: WebAssembly.Module,
+    private readonly memory: WebAssembly.Memory,
+    private readonly forget: () => void,
+  ) {}
+
+  static async load(platform: Platform, name: CoreName, forget: () => void): Promise<Core> {
+    const bindings = await platform.bindings(name);
+    const module = await compile(await platform.module(name));
+    const { memory } = await bindings.default({ module_or_path: module });
+    return new Core(bindings, platform, module, memory, forget);
+  }
+
+  /** Has a number of threads ready to compute together, and tells how many there are then. */
+  async useThreads(threads: number): Promise<number> {
+    // One caller after the other, so that none starts what another is starting.
+    this.starting = this.starting.then(async () => {
+      const missing = this.crash ? 0 : Math.max(0, threads - 1 - this.helpers.length);
+      const signal = AbortSignal.timeout(HELPER_PATIENCE);
+      const start = async () => this.platform.startHelper(this.module, this.memory, signal);
+      // With fewer it is slower, and as right.
+      for (const result of await Promise.allSettled(Array.from({ length: missing }, start)))
+        if (result.status === "fulfilled") this.helpers.push(result.value);
+      if (this.crash) this.endHelpers();
+    });
+    await this.starting;
+    return Math.min(threads, this.helpers.length + 1);
+  }
+
+  /** Does something with the core: whatever waits for it goes on waiting, as long as it takes. */
+  async during<T>(work: () => T | Promise<T>): Promise<T> {
+    const release = this.platform.keep?.();
+    try {
+      if (this.crash) throw this.crash;
+      const result = await work();
+      if (this.crash) throw this.crash; // Of another model: what this one has found is worth nothing.
+      return result;
+    } catch (thrown) {
+      const error = PlumeError.from(thrown);
+      if (error.code === "crashed" && !this.crash) {
+        this.crash = new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`, {
+          cause: error,
+        });
+        this.endHelpers();
+        this.forget();
       }
-    },
-    onCrash() {
-      helpers.splice(0).forEach((helper) => helper.end());
-      onCrash();
-    },
-  };
+      throw error;
+    } finally {
+      release?.();
+    }
+  }
+
+  private endHelpers(): void {
+    this.helpers.splice(0).forEach((helper) => helper.end());
+  }
 }
 
 /** Compiles, while bytes come where the server says what they are. */

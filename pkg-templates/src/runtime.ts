@@ -72,28 +72,39 @@ export interface Origin {
 
 /** Loads a model on this thread: on the GPU where there is one, or else with the core for the CPU. */
 export async function loadHere(origin: Origin, options: LoadOptions): Promise<Runtime> {
-  const { device = "auto", threads } = options;
+  const { device = "auto" } = options;
   let gpu_unavailable;
   if (device !== "cpu") {
     const adapter = await findAdapter();
-    // Shaders that a processor has to emulate are many times slower than the core for the CPU.
-    if (device === "auto" && adapter?.software)
-      gpu_unavailable = `WebGPU has only a software adapter here, ${adapter.name}, which is slower`;
-    else
+    // The core for the GPU is not even loaded where it would be of no use.
+    gpu_unavailable = device === "auto" ? whyNotOn(adapter) : undefined;
+    if (gpu_unavailable === undefined)
       try {
-        return await loadOn(await origin.cores.get("gpu"), origin, options, { device: "gpu", adapter });
+        return await loadOn(await origin.cores.get("gpu"), origin, options, { device: "gpu", threads: 1, adapter });
       } catch (error) {
         if (device === "gpu" || !(error instanceof PlumeError && error.code === "no_webgpu")) throw error;
         gpu_unavailable = error.message;
       }
   }
-  const [core] = await origin.cores.cpu(threads);
-  return loadOn(core, origin, options, { device: "cpu", gpu_unavailable });
+  const [core, threads] = await origin.cores.cpu(options.threads);
+  return loadOn(core, origin, options, { device: "cpu", threads, gpu_unavailable });
+}
+
+/** Why a model is not to run on a GPU that was found, or not, if there is a reason. */
+function whyNotOn(adapter: FoundAdapter | undefined): string | undefined {
+  if (!adapter)
+    return globalThis.navigator && "gpu" in navigator
+      ? "no adapter was found; there is no GPU driver, or the browser keeps WebGPU off"
+      : "this browser or runtime has no navigator.gpu";
+  // Shaders that a processor has to emulate are many times slower than the core for the CPU.
+  if (adapter.software) return `WebGPU has only a software adapter here, ${adapter.name}, which is slower`;
+  return undefined;
 }
 
 /** What a core runs on, and what it cannot know of that. */
 interface Device {
   device: "gpu" | "cpu";
+  threads: number;
   adapter?: FoundAdapter | undefined;
   gpu_unavailable?: string | undefined;
 }
@@ -114,7 +125,7 @@ async function loadOn(
     control,
     ...others
   }: LoadOptions,
-  { device, adapter, gpu_unavailable }: Device,
+  { device, threads, adapter, gpu_unavailable }: Device,
 ): Promise<Runtime> {
   const store = medium && new Store(medium, core.bindings.checksum, signal);
   try {
@@ -136,6 +147,7 @@ async function loadOn(
         source,
         {
           device,
+          threads,
           subgroups: adapter?.subgroups === true,
           // Not for users, who would only make it slower: tests see with it that every kernel runs everywhere.
           kernels: (others as { kernels?: string }).kernels ?? "auto",
@@ -157,10 +169,7 @@ async function loadOn(
     });
   } catch (thrown) {
     const error = PlumeError.from(thrown);
-    if (error.code === "crashed") {
-      core.onCrash();
-      store?.close();
-    }
+    if (error.code === "crashed") store?.close();
     throw error;
   }
 }
@@ -221,7 +230,6 @@ async function withSubgroups<T>(prototype: GpuAdapter, load: () => Promise<T>): 
 class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
-  private crash: PlumeError | undefined;
   private disposed = false;
 
   constructor(
@@ -267,20 +275,9 @@ class LocalRuntime implements Runtime {
   private call<T>(task: () => T | Promise<T>): Promise<T> {
     if (this.disposed) return Promise.reject(new PlumeError("disposed", "this model was disposed of"));
     const guarded = () => {
-      if (this.crash) throw this.crash;
+      if (this.core.crash) throw this.core.crash; // While it waited for its turn.
       return task();
     };
-    return this.core
-      .during(() => this.calls.run(guarded))
-      .catch((thrown: unknown) => {
-        const error = PlumeError.from(thrown);
-        if (error.code === "crashed" && !this.crash) {
-          this.crash = new PlumeError("crashed", `the model crashed and must be loaded again: ${error.message}`, {
-            cause: error,
-          });
-          this.core.onCrash();
-        }
-        throw error;
-      });
+    return this.core.during(() => this.calls.run(guarded));
   }
 }

@@ -79,6 +79,8 @@ pub struct PlumeEngine {
 struct Choices {
     /// "gpu" or "cpu", whichever this core is for.
     device: String,
+    /// How many threads there are for the CPU.
+    threads: usize,
     /// Whether the GPU has been asked for subgroup operations.
     subgroups: bool,
     /// "auto"; "wide" or "narrow" for tests.
@@ -118,13 +120,14 @@ async fn load(
     signal: Option<AbortSignal>,
     store: Option<Store>,
 ) -> Result<PlumeEngine> {
-    let Choices { device, subgroups, kernels, context_length, messages, patience, hub, token, sha256 } = choices;
+    let Choices { device, threads, subgroups, kernels, context_length, messages, patience, hub, token, sha256 } =
+        choices;
     let hub = hub.trim_end_matches('/').to_owned();
     let patience = patience * 1000.0;
     let sha256 = sha256.map(|digits| digits.to_ascii_lowercase());
     let (held, opened) = (Rc::default(), Rc::default());
     let connection = Connection { signal, patience, hub, token, sha256, store, host: Host::new(host), held, opened };
-    let device = Device { name: device, subgroups, kernels };
+    let device = Device { name: device, threads, subgroups, kernels };
     let options = LoadOptions { context_length, messages };
     let loaded = load_from(model, &connection, device, options).await;
     // Taken in any case: files have the connection, which has the files.
@@ -138,9 +141,10 @@ async fn load(
 }
 
 /// What the model is to run on.
-#[cfg_attr(not(feature = "gpu"), expect(dead_code))]
+#[cfg_attr(not(all(feature = "cpu", feature = "gpu")), expect(dead_code))]
 struct Device {
     name: String,
+    threads: usize,
     subgroups: bool,
     kernels: String,
 }
@@ -151,11 +155,11 @@ async fn load_from(
     device: Device,
     options: LoadOptions,
 ) -> Result<PlumeEngine> {
-    let checkpoint = open(model, connection).await?;
     let mut listener = Listener(connection);
     let session = match device.name.as_str() {
         #[cfg(feature = "gpu")]
         "gpu" => {
+            // Before anything is downloaded: without a GPU another core will.
             let mut backend = match webgpu_is_there() {
                 true => GpuBackend::new().await?,
                 false => {
@@ -168,12 +172,14 @@ async fn load_from(
                 "narrow" => backend.set_narrow(true),
                 _ => (),
             }
+            let checkpoint = open(model, connection).await?;
             let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
             AnySession::Gpu(Box::new(Session::new(engine)))
         }
         #[cfg(feature = "cpu")]
         "cpu" => {
-            let backend = CpuBackend::with(InstructionSet::best(), super::threads::pool());
+            let backend = CpuBackend::with(InstructionSet::best(), super::threads::pool(device.threads));
+            let checkpoint = open(model, connection).await?;
             let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
             AnySession::Cpu(Box::new(Session::new(engine)))
         }

@@ -207,16 +207,26 @@ test("scales that are not numbers are an error, not nonsense", async () => {
   await fails(new File([spoilt], "spoilt.gguf"), "malformed", /NaN/);
 });
 
-test("a core that crashes says so, does not take the process along, and the next load works", async () => {
-  // A namespace that holds itself cannot be printed: the template engine runs out of stack.
-  const cycle = json((t) => (t.chat_template = "{% set ns=namespace(x=1) %}{% set ns.x=ns %}{{ ns }}"));
-  const lm = await Plume.load(await changed({ "tokenizer_config.json": cycle }), { device: "cpu" });
-  const ask = () => lm.chat.completions.create({ messages: [{ role: "user", content: "hi" }] });
-  await assert.rejects(ask(), { code: "crashed" });
-  await assert.rejects(ask(), { code: "crashed", message: /must be loaded again/ });
-  lm.dispose();
-  assert.match(await answers(gguf("Q8_0")), tokyo);
-});
+for (const threads of [1, 2])
+  test(`a core that crashes says so and does not take the process along, ${threads} threads`, async () => {
+    // A namespace that holds itself cannot be printed: the template engine runs out of stack.
+    const cycle = json((t) => (t.chat_template = "{% set ns=namespace(x=1) %}{% set ns.x=ns %}{{ ns }}"));
+    const options = { device: "cpu", threads };
+    const neighbour = await Plume.load(gguf("Q8_0"), options);
+    const lm = await Plume.load(await changed({ "tokenizer_config.json": cycle }), options);
+    const ask = (lm) => lm.chat.completions.create({ messages: [{ role: "user", content: "hi" }], max_tokens: 1 });
+    await ask(neighbour);
+    await assert.rejects(ask(lm), { code: "crashed" });
+    await assert.rejects(ask(lm), { code: "crashed", message: /must be loaded again/ });
+    lm.dispose();
+    // What it has in the same memory may be anything.
+    await assert.rejects(ask(neighbour), { code: "crashed", message: /must be loaded again/ });
+    await neighbour.reload();
+    await ask(neighbour);
+    assert.match((await neighbour.stats()).adapter, threads === 1 ? /SIMD$/ : /2 threads/);
+    neighbour.dispose();
+    assert.match(await answers(gguf("Q8_0")), tokyo);
+  });
 
 test("templates that would take the stack or the memory are refused", async () => {
   for (const template of [

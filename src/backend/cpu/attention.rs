@@ -6,7 +6,7 @@ use super::{
     blocks::{EncodedRow, Format},
     panels::{Panels, zeroed},
     rows::ROWS,
-    simd::{HALF_UNIT, InstructionSet, Kernel, Simd},
+    simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{Error, Result, backend::MatrixDescriptor, model::Config};
 use std::array::from_fn;
@@ -194,7 +194,7 @@ impl Kernel for SumLatents<'_> {
         let mut wide = vec![[0.0; ROWS]; ENTRIES * vectors];
         for entries in self.entries.chunks(ENTRIES * self.shape.width()) {
             for (wide, entry) in wide.iter_mut().zip(entries.as_chunks().0) {
-                *wide = s.store_f32(s.mul(s.half_bits(entry), s.splat_f32(HALF_UNIT)));
+                *wide = s.store_f32(s.half(entry));
             }
             let count = entries.len() / self.shape.width();
             let mut weights = [[0.0; ENTRIES]; HEADS];

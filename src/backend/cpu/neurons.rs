@@ -12,7 +12,7 @@ use super::{
     panels::zeroed,
     pool::Pool,
     rows::{nibble, signed_byte, six_bits},
-    simd::{HALF_UNIT, InstructionSet, Kernel, Simd},
+    simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{
     Result,
@@ -154,7 +154,7 @@ impl NeuronRecord for NeuronsQ8_0 {
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
         for group in groups {
-            let scale = s.splat_f32(group.scale * HALF_UNIT);
+            let scale = s.splat_f32(group.scale);
             for j in 0..4 {
                 let mut sums = [s.splat_i32(0); 4];
                 for pair in &pairs[group.pairs.clone()] {
@@ -168,7 +168,7 @@ impl NeuronRecord for NeuronsQ8_0 {
                 }
                 for (i, sum) in sums.into_iter().enumerate() {
                     let at = 32 * j + 8 * i;
-                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half_bits(eight(&self.scales, at)), scale));
+                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half(eight(&self.scales, at)), scale));
                 }
             }
         }
@@ -194,13 +194,13 @@ impl NeuronRecord for NeuronsQ4_0 {
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]) {
         for group in groups {
-            let scale = s.splat_f32(group.scale * HALF_UNIT);
+            let scale = s.splat_f32(group.scale);
             for j in 0..4 {
                 let start = -8 * group.integer_sum;
                 let sums = nibble_sums(s, &self.quants, j, &pairs[group.pairs.clone()], start);
                 for (i, sum) in sums.into_iter().enumerate() {
                     let at = 32 * j + 8 * i;
-                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half_bits(eight(&self.scales, at)), scale));
+                    add_to(s, to, at, s.to_f32(sum), s.mul(s.half(eight(&self.scales, at)), scale));
                 }
             }
         }
@@ -414,9 +414,9 @@ impl NeuronTiles {
         let length = on!(&self.records, records => group_of(records));
         let mut groups: Vec<ActiveGroups> = Vec::new();
         groups.resize_with(tokens, ActiveGroups::default);
-        pool.run(&mut groups, tokens.div_ceil(4 * pool.threads()), |piece, groups| {
-            let first = piece * tokens.div_ceil(4 * pool.threads());
-            for (groups, active) in groups.iter_mut().zip(&active[first..]) {
+        let at_once = tokens.div_ceil(4 * pool.threads());
+        pool.run(&mut groups, at_once, |piece, groups| {
+            for (groups, active) in groups.iter_mut().zip(&active[piece * at_once..]) {
                 *groups = ActiveGroups::new(active, length);
             }
         });

@@ -2,8 +2,9 @@
 //! follows within microseconds, and then sleep. A job does not wait for helpers that come late: whoever is there takes pieces.
 
 use std::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     hint::spin_loop,
+    marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr::slice_from_raw_parts_mut,
     sync::{
@@ -27,6 +28,8 @@ pub struct Pool {
     threads: usize,
     /// Whether the helpers end with it.
     owner: bool,
+    /// It has one caller: two would write over each other's jobs.
+    not_sync: PhantomData<Cell<()>>,
 }
 
 /// What the caller and the helpers know of each other.
@@ -37,6 +40,8 @@ pub struct Shared {
     generation: AtomicU32,
     /// Written while the gate is shut and nobody is behind it.
     job: UnsafeCell<Option<Job>>,
+    /// How many helpers the job may have. One more does no harm.
+    most: AtomicU32,
     /// The next piece that nobody has taken.
     next: AtomicUsize,
     sleeping: AtomicU32,
@@ -68,6 +73,7 @@ impl Shared {
             gate: AtomicU32::new(0),
             generation: AtomicU32::new(0),
             job: UnsafeCell::new(None),
+            most: AtomicU32::new(0),
             next: AtomicUsize::new(0),
             sleeping: AtomicU32::new(0),
             sleepers: Mutex::new(()),
@@ -82,7 +88,8 @@ impl Shared {
         let mut done = 0;
         while let Some(generation) = self.next_job(done) {
             done = generation;
-            let entered = self.gate.fetch_update(SeqCst, SeqCst, |gate| (gate & OPEN != 0).then_some(gate + 1));
+            let may_enter = |gate: u32| gate & OPEN != 0 && gate - OPEN < self.most.load(SeqCst);
+            let entered = self.gate.fetch_update(SeqCst, SeqCst, |gate| may_enter(gate).then_some(gate + 1));
             if entered.is_err() {
                 continue;
             }
@@ -165,7 +172,7 @@ impl Shared {
 impl Pool {
     /// Only the caller.
     pub fn alone() -> Self {
-        Self { shared: Shared::new(), threads: 1, owner: true }
+        Self { shared: Shared::new(), threads: 1, owner: true, not_sync: PhantomData }
     }
 
     /// The caller and threads of this process.
@@ -176,17 +183,16 @@ impl Pool {
             let shared = shared.clone();
             std::thread::spawn(move || shared.help());
         }
-        Self { shared, threads: threads.max(1), owner: true }
+        Self { shared, threads: threads.max(1), owner: true, not_sync: PhantomData }
     }
 
-    /// The caller, and threads that others start and that call [`Shared::help`]: `threads` together. Of all pools of the same
-    /// helpers only one may be at work at a time.
+    /// The caller, and threads that others start and that call [`Shared::help`]: `threads` together, or fewer where fewer help.
     ///
     /// # Safety
     /// They must all be used by the same thread.
     #[cfg(target_arch = "wasm32")]
     pub unsafe fn of(shared: Arc<Shared>, threads: usize) -> Self {
-        Self { shared, threads, owner: false }
+        Self { shared, threads: threads.max(1), owner: false, not_sync: PhantomData }
     }
 
     pub fn threads(&self) -> usize {
@@ -223,6 +229,7 @@ impl Pool {
         // SAFETY: the gate is shut and nobody is behind it: the last job has ended, and only this thread begins jobs.
         unsafe { *shared.job.get() = Some(job) };
         shared.next.store(0, SeqCst);
+        shared.most.store(self.threads as u32 - 1, SeqCst);
         shared.gate.fetch_or(OPEN, SeqCst);
         shared.generation.fetch_add(1, SeqCst);
         shared.wake_all();
@@ -254,7 +261,7 @@ impl Drop for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::{collections::HashSet, time::Duration};
 
     #[test]
     fn every_piece_is_done_once_by_any_number_of_threads() {
@@ -270,6 +277,21 @@ mod tests {
                     assert_eq!(out, expected, "{threads} threads, {values} values by {length}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_more_threads_than_a_pool_has_take_its_pieces() {
+        let large = Pool::new(4);
+        for threads in 1..4 {
+            let small = Pool { shared: large.shared.clone(), threads, owner: false, not_sync: PhantomData };
+            let mut ids = vec![None; 64];
+            small.run(&mut ids, 1, |_, id| {
+                std::thread::sleep(Duration::from_millis(1));
+                id[0] = Some(std::thread::current().id());
+            });
+            let ids: HashSet<_> = ids.into_iter().flatten().collect();
+            assert!(ids.len() <= threads, "{} of {threads} threads", ids.len());
         }
     }
 

@@ -138,7 +138,7 @@ fn decode_nibbles<S: Simd>(s: S, quants: &[[u8; 32]; 4], zero: i16, to: &mut [[i
 
 #[inline(always)]
 fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
-    [s.store_f32(s.mul(s.half_bits(bits), s.splat_f32(HALF_UNIT))); 2]
+    [s.store_f32(s.half(bits)); 2]
 }
 
 #[derive(Clone, Copy, Zeroable)]

@@ -44,6 +44,11 @@ pub trait Simd: Copy + Send + Sync {
 
     /// The f16 of these bits, divided by [`HALF_UNIT`]. A subnormal one makes a subnormal f32, and infinity a number.
     fn half_bits(self, bits: &[u16; 8]) -> Self::F32;
+    /// The f16 of these bits.
+    #[inline(always)]
+    fn half(self, bits: &[u16; 8]) -> Self::F32 {
+        self.mul(self.half_bits(bits), self.splat_f32(HALF_UNIT))
+    }
     fn load_i8(self, values: &[i8; 8]) -> Self::F32;
     fn load_u8(self, values: &[u8; 8]) -> Self::F32;
     fn load_f32(self, values: &[f32; 8]) -> Self::F32;
