@@ -4,7 +4,7 @@
 //! A record is eight rows of 32 columns, or of 256 where the file's blocks have as many. A vector of sixteen 16-bit lanes has
 //! columns 2 p and 2 p + 1 of each row: pair p, which is multiplied with pair p of an [`ActivationBlock`]. Where weights are
 //! smaller than 16 bits, a lane has several: byte c of vector j belongs to pair 2 j + c, nibble c to pair 4 j + c; the two
-//! high bits of Q6_K at 2 c of vector j belong to pair 8 j + c.
+//! high bits of Q6_K at 2 c of byte vector j belong to pair 4 j + c.
 
 use super::{
     activations::ActivationBlock,
@@ -83,6 +83,15 @@ pub fn signed_byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
     }
 }
 
+/// Byte `C` of each lane.
+#[inline(always)]
+fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
+    match C {
+        0 => s.and(lanes, 255),
+        _ => s.shift_right::<8>(lanes),
+    }
+}
+
 /// Value `C` of each lane of Q6_K; `high` has its two high bits at 2 `C` for an even vector of nibbles, at 8 + 2 `C` for an odd
 /// one.
 #[inline(always)]
@@ -114,12 +123,12 @@ fn put_nibbles(to: &mut [[u8; 32]; 4], row: usize, quants: &[u8; 32]) {
 /// The products of nibbles in four vectors with a block of x.
 #[inline(always)]
 fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock, mut sum: S::I32) -> S::I32 {
-    for (j, vector) in quants.iter().enumerate() {
+    for (vector, pairs) in s.rolled(quants).iter().zip(s.rolled(x.pairs.as_chunks::<4>().0)) {
         let lanes = s.load_i16(vector);
-        sum = s.dot_add(sum, nibble::<S, 0>(s, lanes), s.splat_pair(x.pairs[4 * j]));
-        sum = s.dot_add(sum, nibble::<S, 1>(s, lanes), s.splat_pair(x.pairs[4 * j + 1]));
-        sum = s.dot_add(sum, nibble::<S, 2>(s, lanes), s.splat_pair(x.pairs[4 * j + 2]));
-        sum = s.dot_add(sum, nibble::<S, 3>(s, lanes), s.splat_pair(x.pairs[4 * j + 3]));
+        sum = s.dot_add(sum, nibble::<S, 0>(s, lanes), s.splat_pair(pairs[0]));
+        sum = s.dot_add(sum, nibble::<S, 1>(s, lanes), s.splat_pair(pairs[1]));
+        sum = s.dot_add(sum, nibble::<S, 2>(s, lanes), s.splat_pair(pairs[2]));
+        sum = s.dot_add(sum, nibble::<S, 3>(s, lanes), s.splat_pair(pairs[3]));
     }
     sum
 }
@@ -144,6 +153,7 @@ fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
 #[derive(Clone, Copy, Zeroable)]
 pub struct RowsQ8_0 {
     scales: [u16; ROWS],
+    /// Each 128 more than it is.
     quants: [[u8; 32]; 8],
 }
 
@@ -155,18 +165,22 @@ impl RowRecord for RowsQ8_0 {
         self.scales[row] = encoded.scale_bits(index);
         for (vector, quants) in self.quants.iter_mut().zip(encoded.block(index)[2..].chunks_exact(4)) {
             // Byte c of column b is column 2 c + b of four.
-            vector[4 * row..][..4].copy_from_slice(&[quants[0], quants[2], quants[1], quants[3]]);
+            let quants = [quants[0], quants[2], quants[1], quants[3]];
+            vector[4 * row..][..4].copy_from_slice(&quants.map(|quant| quant ^ 128));
         }
     }
 
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
         let [x] = x else { return sum };
-        let mut products = s.splat_i32(0);
-        for (j, vector) in self.quants.iter().enumerate() {
-            let lanes = s.load_i16(vector);
-            products = s.dot_add(products, signed_byte::<S, 0>(s, lanes), s.splat_pair(x.pairs[2 * j]));
-            products = s.dot_add(products, signed_byte::<S, 1>(s, lanes), s.splat_pair(x.pairs[2 * j + 1]));
+        let mut products = s.splat_i32(-128 * x.integer_sum());
+        let (vectors, pairs) = (self.quants.as_chunks::<2>().0, x.pairs.as_chunks::<4>().0);
+        for ([a, b], pairs) in s.rolled(vectors).iter().zip(s.rolled(pairs)) {
+            let (a, b) = (s.load_i16(a), s.load_i16(b));
+            products = s.dot_add(products, byte::<S, 0>(s, a), s.splat_pair(pairs[0]));
+            products = s.dot_add(products, byte::<S, 1>(s, a), s.splat_pair(pairs[1]));
+            products = s.dot_add(products, byte::<S, 0>(s, b), s.splat_pair(pairs[2]));
+            products = s.dot_add(products, byte::<S, 1>(s, b), s.splat_pair(pairs[3]));
         }
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
         s.mul_add(s.to_f32(products), scales, sum)
@@ -175,10 +189,9 @@ impl RowRecord for RowsQ8_0 {
     #[inline(always)]
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         let [to] = to else { return };
-        for (j, vector) in self.quants.iter().enumerate() {
+        for (to, vector) in to.quants.as_chunks_mut::<2>().0.iter_mut().zip(&self.quants) {
             let lanes = s.load_i16(vector);
-            to.quants[2 * j] = s.store_i16(signed_byte::<S, 0>(s, lanes));
-            to.quants[2 * j + 1] = s.store_i16(signed_byte::<S, 1>(s, lanes));
+            *to = [byte::<S, 0>(s, lanes), byte::<S, 1>(s, lanes)].map(|quants| s.store_i16(s.add_i16(quants, -128)));
         }
         to.scales = decode_halves(s, &self.scales);
     }
@@ -278,24 +291,19 @@ struct PartQ6K {
     /// Those of either half of the columns.
     scales: [[i8; ROWS]; 2],
     low: [[u8; 32]; 4],
-    high: [[u8; 32]; 2],
+    high: [[u8; 16]; 4],
 }
 
 impl PartQ6K {
-    /// The integers of half the columns, as eight pairs.
+    /// The integers of four pairs of columns.
     #[inline(always)]
-    fn half<S: Simd>(&self, s: S, half: usize) -> [S::I16; 8] {
-        let high = s.load_i16(&self.high[half]);
-        let (even, odd) = (s.load_i16(&self.low[2 * half]), s.load_i16(&self.low[2 * half + 1]));
+    fn four_pairs<S: Simd>(s: S, low: &[u8; 32], high: &[u8; 16]) -> [S::I16; 4] {
+        let (low, high) = (s.load_i16(low), s.widen(high));
         [
-            six_bits::<S, 0, false>(s, even, high),
-            six_bits::<S, 1, false>(s, even, high),
-            six_bits::<S, 2, false>(s, even, high),
-            six_bits::<S, 3, false>(s, even, high),
-            six_bits::<S, 0, true>(s, odd, high),
-            six_bits::<S, 1, true>(s, odd, high),
-            six_bits::<S, 2, true>(s, odd, high),
-            six_bits::<S, 3, true>(s, odd, high),
+            six_bits::<S, 0, false>(s, low, high),
+            six_bits::<S, 1, false>(s, low, high),
+            six_bits::<S, 2, false>(s, low, high),
+            six_bits::<S, 3, false>(s, low, high),
         ]
     }
 }
@@ -315,9 +323,8 @@ impl RowRecord for RowsQ6K {
             put_nibbles(&mut part.low, row, &quants.map(|quant| quant & 15));
             for (j, vector) in part.high.iter_mut().enumerate() {
                 for column in 0..2 {
-                    let bits = |c: usize| u16::from(quants[16 * j + 2 * c + column] >> 4) << (2 * c);
-                    let lane = (0..8).fold(0, |lane, c| lane | bits(c));
-                    vector[4 * row + 2 * column..][..2].copy_from_slice(&lane.to_le_bytes());
+                    let bits = |c: usize| (quants[8 * j + 2 * c + column] >> 4) << (2 * c);
+                    vector[2 * row + column] = bits(0) | bits(1) | bits(2) | bits(3);
                 }
             }
         }
@@ -329,8 +336,15 @@ impl RowRecord for RowsQ6K {
         for (part, x) in self.parts.iter().zip(x) {
             for half in 0..2 {
                 let mut products = s.splat_i32(-32 * x.half_sums[half]);
-                for (pair, quants) in part.half(s, half).into_iter().enumerate() {
-                    products = s.dot_add(products, quants, s.splat_pair(x.pairs[8 * half + pair]));
+                let (low, high) = (s.rolled(&part.low[2 * half..][..2]), s.rolled(&part.high[2 * half..][..2]));
+                let pairs = s.rolled(&x.pairs.as_chunks().0[2 * half..][..2]);
+                for ((low, high), pairs) in low.iter().zip(high).zip(pairs) {
+                    let [a, b, c, d] = PartQ6K::four_pairs(s, low, high);
+                    let pairs: &[_; 4] = pairs;
+                    products = s.dot_add(products, a, s.splat_pair(pairs[0]));
+                    products = s.dot_add(products, b, s.splat_pair(pairs[1]));
+                    products = s.dot_add(products, c, s.splat_pair(pairs[2]));
+                    products = s.dot_add(products, d, s.splat_pair(pairs[3]));
                 }
                 let scales = s.mul(s.load_i8(&part.scales[half]), s.splat_f32(x.scale));
                 total = s.mul_add(s.to_f32(products), scales, total);
@@ -342,10 +356,10 @@ impl RowRecord for RowsQ6K {
     #[inline(always)]
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         for (part, to) in self.parts.iter().zip(to) {
+            for ((low, high), to) in part.low.iter().zip(&part.high).zip(to.quants.as_chunks_mut::<4>().0) {
+                *to = PartQ6K::four_pairs(s, low, high).map(|quants| s.store_i16(s.add_i16(quants, -32)));
+            }
             for half in 0..2 {
-                for (pair, quants) in part.half(s, half).into_iter().enumerate() {
-                    to.quants[8 * half + pair] = s.store_i16(s.add_i16(quants, -32));
-                }
                 to.scales[half] = s.store_f32(s.mul(s.load_i8(&part.scales[half]), s.load_f32(&self.d)));
             }
         }
@@ -401,23 +415,21 @@ pub fn multiply_decoded<S: Simd, const TOKENS: usize>(
     let (halves, pairs_a_sum) = if kind == Sums::Halves { (2, 8) } else { (1, 16) };
     for half in 0..halves {
         let pairs = half * pairs_a_sum..(half + 1) * pairs_a_sum;
+        let quants = s.rolled(&weights.quants[pairs.clone()]);
         let mut products = [s.splat_f32(0.0); TOKENS];
-        if kind == Sums::Wide {
-            for pair in pairs.clone() {
-                let quants = s.load_i16(bytemuck::cast_ref(&weights.quants[pair]));
-                for token in 0..TOKENS {
-                    let product = s.dot_add(s.splat_i32(0), quants, s.splat_pair(x[token].pairs[pair]));
-                    products[token] = s.add(products[token], s.to_f32(product));
+        let mut integers = [s.splat_i32(0); TOKENS];
+        for (pair, quants) in pairs.zip(quants) {
+            let quants = s.load_i16(bytemuck::cast_ref(quants));
+            for token in 0..TOKENS {
+                let x = s.splat_pair(x[token].pairs[pair % 16]);
+                if kind == Sums::Wide {
+                    products[token] = s.add(products[token], s.to_f32(s.dot_add(s.splat_i32(0), quants, x)));
+                } else {
+                    integers[token] = s.dot_add(integers[token], quants, x);
                 }
             }
-        } else {
-            let mut integers = [s.splat_i32(0); TOKENS];
-            for pair in pairs.clone() {
-                let quants = s.load_i16(bytemuck::cast_ref(&weights.quants[pair]));
-                for token in 0..TOKENS {
-                    integers[token] = s.dot_add(integers[token], quants, s.splat_pair(x[token].pairs[pair]));
-                }
-            }
+        }
+        if kind != Sums::Wide {
             products = integers.map(|sum| s.to_f32(sum));
         }
         let scales = s.load_f32(&weights.scales[half]);

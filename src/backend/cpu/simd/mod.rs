@@ -23,6 +23,13 @@ pub trait Simd: Copy + Send + Sync {
     type F32: Copy;
 
     fn load_i16(self, bytes: &[u8; 32]) -> Self::I16;
+    /// Sixteen u8, as i16.
+    fn widen(self, bytes: &[u8; 16]) -> Self::I16;
+    /// The same values, where a loop over them is better not unrolled.
+    #[inline(always)]
+    fn rolled<T>(self, values: &[T]) -> &[T] {
+        values
+    }
     fn store_i16(self, a: Self::I16) -> [i16; 16];
     /// a[0], b[0], a[1], b[1] and so on, of i16.
     fn interleave(self, a: &[u8; 16], b: &[u8; 16]) -> Self::I16;
@@ -141,7 +148,7 @@ impl InstructionSet {
             #[cfg(target_arch = "aarch64")]
             Self::Neon => kernel.run(neon::Neon),
             #[cfg(target_feature = "simd128")]
-            Self::Simd128 => kernel.run(wasm::Simd128),
+            Self::Simd128 => kernel.run(wasm::Simd128::new()),
         }
     }
 }

@@ -6,7 +6,16 @@ use std::array::from_fn;
 
 /// The module is compiled for it, so an engine that runs the module has it.
 #[derive(Clone, Copy)]
-pub struct Simd128;
+pub struct Simd128 {
+    /// Zero, which the compiler does not know.
+    zero: usize,
+}
+
+impl Simd128 {
+    pub fn new() -> Self {
+        Self { zero: std::hint::black_box(0) }
+    }
+}
 
 #[inline(always)]
 fn load<T: bytemuck::Pod>(values: &[T]) -> v128 {
@@ -49,6 +58,19 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn load_i16(self, bytes: &[u8; 32]) -> [v128; 2] {
         load_both(bytes)
+    }
+
+    #[inline(always)]
+    fn widen(self, bytes: &[u8; 16]) -> [v128; 2] {
+        // SAFETY: either half is within the sixteen bytes; loads need no alignment.
+        [0, 8].map(|at| unsafe { i16x8_load_extend_u8x8(bytes.as_ptr().add(at)) })
+    }
+
+    /// Engines load all that a block of code needs before they compute anything, and for a long one they have not the registers.
+    #[inline(always)]
+    fn rolled<T>(self, values: &[T]) -> &[T] {
+        // SAFETY: as many values as there are.
+        unsafe { std::slice::from_raw_parts(values.as_ptr(), values.len() + self.zero) }
     }
 
     #[inline(always)]
