@@ -1,10 +1,11 @@
 // Plume's CPU engine and wllama on the same GGUF, in the same Chromium, in alternating runs, each in a fresh profile; and the same
 // engine natively.
 //
-// Decode is the difference of two whole replies of other lengths, so that it does not depend on which tokens make text; prefill
-// is the time of a reply of one token. Prompts begin differently each time, so that no cache holds them.
+// Decode is the difference of two whole replies of other lengths to the same short prompt, so that it does not depend on which
+// tokens make text; prefill is the time of a reply of one token to a long prompt, which begins differently each time, so that no
+// cache holds it.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { launchOnDisk } from "../../scripts/chromium.mjs";
@@ -15,34 +16,42 @@ import { folders, prepare } from "../peers/browser.mjs";
 import { writeModel } from "./model.mjs";
 
 const MIB = 1 << 20;
-const [SHORT, LONG] = [8, 40];
+const [SHORT, LONG] = [8, 72];
+const STORY = "Tell me a story about a brave fox named Pip.";
 const prompt = "Tell me a story about a brave fox and a bear. ".repeat(6);
 
 /** Runs in the page: loads the model with one engine, and gives tokens a second. */
-async function measure({ engine, threads, prompt, lengths: [short, long] }) {
+async function measure({ engine, threads, story, prompt, lengths: [short, long] }) {
   const { load } = await import(`/benches/${engine}.mjs`);
-  const { ask, adapter, countTokens } = await load("/model.gguf", "cpu", threads);
-  let asked = 0;
-  const time = async (max_tokens) => {
+  const { ask, adapter, countTokens, memory } = await load("/model.gguf", "cpu", threads);
+  const time = async (content, max_tokens) => {
     const started = performance.now();
-    const { usage } = await ask([{ role: "user", content: `${++asked * 7919} ${prompt}` }], max_tokens);
+    const { usage } = await ask([{ role: "user", content }], max_tokens);
     const ended = usage && usage.completion_tokens < max_tokens;
     return ended ? NaN : performance.now() - started; // A reply that ended early tells nothing.
   };
-  await time(2); // Engines compile their hottest code while they are first used.
-  const first = await time(1);
-  const prompt_tokens = await countTokens?.(`${asked * 7919} ${prompt}`);
-  const [less, more] = [await time(short), await time(long)];
-  return { adapter, prompt_tokens, prefill_ms: first, decode_tps: (long - short) / ((more - less) / 1000) };
+  // Engines compile their hottest code while they are first used.
+  await time(`7919 ${prompt}`, 2);
+  const prefill_ms = await time(`15838 ${prompt}`, 1);
+  const prompt_tokens = await countTokens?.(`15838 ${prompt}`);
+  await time(story, short);
+  const [less, more] = [await time(story, short), await time(story, long)];
+  return {
+    adapter,
+    prompt_tokens,
+    prefill_ms,
+    decode_tps: (long - short) / ((more - less) / 1000),
+    memory: await memory?.(),
+  };
 }
 
-/** One run in a browser of its own, and the renderer's peak of memory. */
+/** One run in a browser of its own, and the renderer's peak of memory, in which much is the browser's. */
 async function runIn(site, engine, threads) {
   const context = await launchOnDisk({ webgpu: false });
   try {
     const page = await context.newPage();
     await page.goto(`${site.origin}/benches/blank.html`);
-    const result = await page.evaluate(measure, { engine, threads, prompt, lengths: [SHORT, LONG] });
+    const result = await page.evaluate(measure, { engine, threads, story: STORY, prompt, lengths: [SHORT, LONG] });
     const session = await context.browser().newBrowserCDPSession();
     const { processInfo } = await session.send("SystemInfo.getProcessInfo");
     const renderers = processInfo.filter(({ type }) => type === "renderer");
@@ -99,6 +108,8 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
         const peaks = {
           plume_peak_mib: middle("plume", (run) => run.peak_mib),
           peer_peak_mib: middle("wllama", (run) => run.peak_mib),
+          plume_core_mib: middle("plume", (run) => run.memory / MIB),
+          file_mib: statSync(file).size / MIB,
         };
         const adapters = { plume: results.plume[0].adapter, peer: results.wllama[0].adapter };
         for (const found of [

@@ -10,5 +10,6 @@ export async function load(model, device, threads) {
   const ask = (messages, max_tokens) => lm.chat.completions.create({ messages, temperature: 0, max_tokens });
   const countTokens = async (content) =>
     (await lm.chat.completions.create({ messages: [{ role: "user", content }], max_tokens: 1 })).usage.prompt_tokens;
-  return { stream, ask, adapter, countTokens };
+  const memory = async () => (await lm.stats()).memory_bytes;
+  return { stream, ask, adapter, countTokens, memory };
 }
