@@ -23,7 +23,7 @@ const ATTENTION_BOUND: f64 = 3e-4;
 fn cpus() -> Vec<(&'static str, CpuBackend)> {
     let mut cpus: Vec<_> =
         InstructionSet::all().into_iter().map(|set| (set.name(), CpuBackend::with(set, Pool::alone()))).collect();
-    cpus.push(("three threads", CpuBackend::with(InstructionSet::best(), Pool::new(3))));
+    cpus.push(("three threads", CpuBackend::with(InstructionSet::best(), Pool::new(3).sharing_all())));
     cpus
 }
 

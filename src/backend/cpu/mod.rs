@@ -84,7 +84,7 @@ impl CpuBackend {
     fn quantise(&self, x: &Activation, change: impl Fn(&[f32], &mut [f32]) + Sync) -> Vec<ActivationBlock> {
         let blocks = x.width.div_ceil(BLOCK);
         let mut quantised = vec![ActivationBlock::zeroed(); x.tokens() * blocks];
-        self.pool.run(&mut quantised, blocks, |token, quantised| {
+        self.pool.run(&mut quantised, blocks, 4 * x.values.len(), |token, quantised| {
             let mut values = x.values[token * x.width..][..x.width].to_vec();
             change(&x.values[token * x.width..][..x.width], &mut values);
             quantised.iter_mut().zip(quantise(&values)).for_each(|(to, block)| *to = block);
@@ -232,7 +232,8 @@ impl Backend for CpuBackend {
         let heads_at_once = if tokens == 1 { HEADS.min(heads) } else { heads };
         let pieces = heads.div_ceil(heads_at_once);
         let entries = &cache.layers[layer];
-        self.pool.run(&mut values, heads_at_once * v, |piece, out| {
+        let operations = tokens * heads * (shape.rank * (qk + v) + 2 * shape.width() * (position + tokens));
+        self.pool.run(&mut values, heads_at_once * v, operations, |piece, out| {
             let (token, first) = (piece / pieces, piece % pieces * heads_at_once);
             let count = out.len() / v;
             Attend {
@@ -259,7 +260,7 @@ impl Backend for CpuBackend {
     ) -> Result<SparseActivation> {
         let product = self.norm_matmul(x, norm, up, config)?;
         let mut tokens = vec![Vec::new(); product.tokens()];
-        self.pool.run(&mut tokens, 1, |token, active| {
+        self.pool.run(&mut tokens, 1, product.values.len(), |token, active| {
             let row = product.values[token * product.width..][..product.width].iter().enumerate();
             let row = row.filter(|(_, value)| **value > 0.0 || value.is_nan());
             active[0] = row.map(|(neuron, value)| (neuron as u32, value * value)).collect();

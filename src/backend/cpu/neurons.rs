@@ -3,15 +3,16 @@
 //!
 //! A record is one tile's part of 32 neurons, or of 256 where the file's blocks have as many: neighbouring neurons share scales,
 //! one for each hidden value. A vector of eight 16-bit lanes has, of one neuron, byte c of lane i for hidden value 16 j + 8 c + i,
-//! or nibble c for 32 j + 8 c + i, where j is the number of the vector; the two high bits of Q6_K at 2 c belong to
-//! 64 j + 8 c + i. Two neurons are multiplied at a time: their lanes are interleaved, so that one dot product adds up both.
+//! or nibble c for 32 j + 8 c + i, where j is the number of the vector; value c of six bits, of which three vectors have
+//! eight, belongs to 64 j + 8 c + i. Two neurons are multiplied at a time: their lanes are interleaved, so that one dot product
+//! adds up both.
 
 use super::{
     activations::{inverse, nearest, scale_of},
     blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
-    rows::{nibble, signed_byte, six_bits},
+    rows::{all_six_bits, nibble, put_six_bits, signed_byte},
     simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     weights::{half_at, scale_and_min},
 };
 use bytemuck::Zeroable;
-use std::ops::Range;
+use std::{array::from_fn, ops::Range};
 
 /// Hidden values of a tile.
 pub const TILE: usize = 128;
@@ -269,8 +270,7 @@ struct NeuronsQ6K {
 #[derive(Clone, Copy, Zeroable)]
 struct PartQ6K {
     scales: [i8; TILE],
-    low: [[[u8; 16]; 4]; 16],
-    high: [[[u8; 16]; 2]; 16],
+    quants: [[[[u8; 16]; 3]; 2]; 16],
 }
 
 impl NeuronRecord for NeuronsQ6K {
@@ -285,9 +285,7 @@ impl NeuronRecord for NeuronsQ6K {
             for (half, part) in parts.iter_mut().enumerate() {
                 part.scales[at] = block[192 + 2 * index + half] as i8;
                 for (neuron, quant) in quants[16 * half..][..16].iter().enumerate() {
-                    put_nibble(&mut part.low[neuron], at, *quant);
-                    let bits = at % 64 / 8;
-                    part.high[neuron][at / 64][at % 8 * 2 + bits / 4] |= (quant >> 4) << (bits % 4 * 2);
+                    put_six_bits(&mut part.quants[neuron][at / 64], at % 8, at % 64 / 8, *quant);
                 }
             }
         }
@@ -304,17 +302,10 @@ impl NeuronRecord for NeuronsQ6K {
                 for pair in &pairs[group.pairs.clone()] {
                     let [a, b] = pair.neurons.map(|neuron| usize::from(neuron) % 16);
                     let integers = s.splat_pair(pair.integers);
-                    let high = s.interleave(&part.high[a][j], &part.high[b][j]);
-                    let even = s.interleave(&part.low[a][2 * j], &part.low[b][2 * j]);
-                    sums[0] = s.dot_add(sums[0], six_bits::<S, 0, false>(s, even, high), integers);
-                    sums[1] = s.dot_add(sums[1], six_bits::<S, 1, false>(s, even, high), integers);
-                    sums[2] = s.dot_add(sums[2], six_bits::<S, 2, false>(s, even, high), integers);
-                    sums[3] = s.dot_add(sums[3], six_bits::<S, 3, false>(s, even, high), integers);
-                    let odd = s.interleave(&part.low[a][2 * j + 1], &part.low[b][2 * j + 1]);
-                    sums[4] = s.dot_add(sums[4], six_bits::<S, 0, true>(s, odd, high), integers);
-                    sums[5] = s.dot_add(sums[5], six_bits::<S, 1, true>(s, odd, high), integers);
-                    sums[6] = s.dot_add(sums[6], six_bits::<S, 2, true>(s, odd, high), integers);
-                    sums[7] = s.dot_add(sums[7], six_bits::<S, 3, true>(s, odd, high), integers);
+                    let quants = from_fn(|i| s.interleave(&part.quants[a][j][i], &part.quants[b][j][i]));
+                    for (sum, quants) in sums.iter_mut().zip(all_six_bits(s, quants)) {
+                        *sum = s.dot_add(*sum, quants, integers);
+                    }
                 }
                 for (i, sum) in sums.into_iter().enumerate() {
                     let at = 64 * j + 8 * i;
@@ -415,20 +406,22 @@ impl NeuronTiles {
         let mut groups: Vec<ActiveGroups> = Vec::new();
         groups.resize_with(tokens, ActiveGroups::default);
         let at_once = tokens.div_ceil(4 * pool.threads());
-        pool.run(&mut groups, at_once, |piece, groups| {
+        let count: usize = active.iter().map(Vec::len).sum();
+        pool.run(&mut groups, at_once, 4 * count, |piece, groups| {
             for (groups, active) in groups.iter_mut().zip(&active[piece * at_once..]) {
                 *groups = ActiveGroups::new(active, length);
             }
         });
         // [tile][token]
         let mut sums = vec![[0.0; TILE]; self.units.len() * tokens];
-        pool.run(&mut sums, tokens, |tile, sums| {
+        pool.run(&mut sums, tokens, count * self.hidden, |tile, sums| {
             on!(&self.records, records => {
                 let count = self.neurons.div_ceil(neurons_of(records));
                 set.run(MultiplyTile { records: &records[tile * count..][..count], active: &groups, sums });
             });
         });
-        pool.run(residual, self.hidden, |token, row| {
+        let values = residual.len();
+        pool.run(residual, self.hidden, values, |token, row| {
             for (tile, row) in row.chunks_mut(TILE).enumerate() {
                 let sums = sums[tile * tokens + token].iter().zip(&self.units[tile]);
                 row.iter_mut().zip(sums).for_each(|(row, (sum, unit))| *row += sum * unit);

@@ -104,7 +104,7 @@ impl Panels {
         let mut sums = vec![[0.0; ROWS]; panels * tokens];
         let at_once =
             (PIECE / (ROWS * self.columns)).min(panels.div_ceil(4 * pool.threads())).max(1).next_multiple_of(STREAMS);
-        pool.run(&mut sums, at_once * tokens, |piece, sums| {
+        pool.run(&mut sums, at_once * tokens, self.rows * self.columns * tokens, |piece, sums| {
             let first = piece * at_once;
             on!(&self.records, records => {
                 let count = self.panel(records, 0).len();
@@ -121,7 +121,7 @@ impl Panels {
             rows.copy_from_slice(&sums.as_flattened()[..self.rows]);
             return rows;
         }
-        pool.run(&mut rows, self.rows, |token, row| {
+        pool.run(&mut rows, self.rows, tokens * self.rows, |token, row| {
             for (panel, row) in row.chunks_mut(ROWS).enumerate() {
                 row.copy_from_slice(&sums[panel * tokens + token][..row.len()]);
             }

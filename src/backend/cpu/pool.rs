@@ -19,6 +19,9 @@ const SPINS: usize = if cfg!(target_arch = "wasm32") { 20_000 } else { 500 };
 /// Looks after which a helper is taken for dead: a minute or so.
 const MOST_LOOKS: u64 = 1 << 34;
 
+/// Multiplications of some ten microseconds.
+const WORTH_SHARING: usize = 1 << 16;
+
 /// Helpers may enter the job.
 const OPEN: u32 = 1 << 31;
 
@@ -26,6 +29,8 @@ const OPEN: u32 = 1 << 31;
 pub struct Pool {
     shared: Arc<Shared>,
     threads: usize,
+    /// Operations from which on work is shared.
+    worth_sharing: usize,
     /// Whether the helpers end with it.
     owner: bool,
     /// It has one caller: two would write over each other's jobs.
@@ -172,7 +177,7 @@ impl Shared {
 impl Pool {
     /// Only the caller.
     pub fn alone() -> Self {
-        Self { shared: Shared::new(), threads: 1, owner: true, not_sync: PhantomData }
+        Self { shared: Shared::new(), threads: 1, owner: true, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
     }
 
     /// The caller and threads of this process.
@@ -183,7 +188,7 @@ impl Pool {
             let shared = shared.clone();
             std::thread::spawn(move || shared.help());
         }
-        Self { shared, threads: threads.max(1), owner: true, not_sync: PhantomData }
+        Self { shared, threads: threads.max(1), owner: true, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
     }
 
     /// The caller, and threads that others start and that call [`Shared::help`]: `threads` together, or fewer where fewer help.
@@ -192,21 +197,29 @@ impl Pool {
     /// They must all be used by the same thread.
     #[cfg(target_arch = "wasm32")]
     pub unsafe fn of(shared: Arc<Shared>, threads: usize) -> Self {
-        Self { shared, threads: threads.max(1), owner: false, not_sync: PhantomData }
+        Self { shared, threads: threads.max(1), owner: false, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
+    }
+
+    /// Shares the smallest work too, so that tests see it shared.
+    pub fn sharing_all(mut self) -> Self {
+        self.worth_sharing = 0;
+        self
     }
 
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Runs `work` on pieces of `length` values of `out`, each with its index.
-    pub fn run<T: Send>(&self, out: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    /// Runs `work` on pieces of `length` values of `out`, each with its index. `operations` is about what that takes, in
+    /// multiplications: what is done before another thread would have heard of it, the caller does alone.
+    pub fn run<T: Send>(&self, out: &mut [T], length: usize, operations: usize, work: impl Fn(usize, &mut [T]) + Sync) {
         struct Base<T>(*mut T);
         // SAFETY: pieces do not overlap, and their values may go to other threads.
         unsafe impl<T: Send> Sync for Base<T> {}
         let (base, all, length) = (Base(out.as_mut_ptr()), out.len(), length.max(1));
         let base = &base;
-        self.each(all.div_ceil(length), move |piece| {
+        let threads = if operations < self.worth_sharing { 1 } else { self.threads };
+        self.each(threads, all.div_ceil(length), move |piece| {
             let first = piece * length;
             // SAFETY: the piece is within `out`, which is borrowed until the end, and no other call gets this index.
             let values = unsafe { &mut *slice_from_raw_parts_mut(base.0.add(first), length.min(all - first)) };
@@ -214,9 +227,9 @@ impl Pool {
         });
     }
 
-    /// Calls `work` once with each number below `pieces`.
-    fn each<F: Fn(usize) + Sync>(&self, pieces: usize, work: F) {
-        if self.threads == 1 || pieces <= 1 {
+    /// Calls `work` once with each number below `pieces`, on so many threads.
+    fn each<F: Fn(usize) + Sync>(&self, threads: usize, pieces: usize, work: F) {
+        if threads == 1 || pieces <= 1 {
             (0..pieces).for_each(work);
             return;
         }
@@ -229,7 +242,7 @@ impl Pool {
         // SAFETY: the gate is shut and nobody is behind it: the last job has ended, and only this thread begins jobs.
         unsafe { *shared.job.get() = Some(job) };
         shared.next.store(0, SeqCst);
-        shared.most.store(self.threads as u32 - 1, SeqCst);
+        shared.most.store(threads as u32 - 1, SeqCst);
         shared.gate.fetch_or(OPEN, SeqCst);
         shared.generation.fetch_add(1, SeqCst);
         shared.wake_all();
@@ -270,7 +283,7 @@ mod tests {
             for (values, length) in [(0, 1), (1, 5), (7, 2), (1000, 3), (64, 64)] {
                 for round in 0..50 {
                     let mut out = vec![0usize; values];
-                    pool.run(&mut out, length, |piece, out| {
+                    pool.run(&mut out, length, WORTH_SHARING, |piece, out| {
                         out.iter_mut().enumerate().for_each(|(i, value)| *value += piece * length + i + round);
                     });
                     let expected: Vec<usize> = (0..values).map(|i| i + round).collect();
@@ -284,9 +297,15 @@ mod tests {
     fn no_more_threads_than_a_pool_has_take_its_pieces() {
         let large = Pool::new(4);
         for threads in 1..4 {
-            let small = Pool { shared: large.shared.clone(), threads, owner: false, not_sync: PhantomData };
+            let small = Pool {
+                shared: large.shared.clone(),
+                threads,
+                owner: false,
+                worth_sharing: WORTH_SHARING,
+                not_sync: PhantomData,
+            };
             let mut ids = vec![None; 64];
-            small.run(&mut ids, 1, |_, id| {
+            small.run(&mut ids, 1, WORTH_SHARING, |_, id| {
                 std::thread::sleep(Duration::from_millis(1));
                 id[0] = Some(std::thread::current().id());
             });
@@ -303,7 +322,7 @@ mod tests {
             let mut seen = vec![None; 3];
             // Each piece waits for the two others, which only helpers can do.
             let begun = AtomicUsize::new(0);
-            pool.run(&mut seen, 1, |_, seen| {
+            pool.run(&mut seen, 1, WORTH_SHARING, |_, seen| {
                 begun.fetch_add(1, SeqCst);
                 while begun.load(SeqCst) < 3 {
                     spin_loop();
@@ -319,7 +338,7 @@ mod tests {
         let pool = Pool::new(2);
         let mut out = vec![0; 64];
         let result = catch_unwind(AssertUnwindSafe(|| {
-            pool.run(&mut out, 1, |piece, _| {
+            pool.run(&mut out, 1, WORTH_SHARING, |piece, _| {
                 std::thread::sleep(Duration::from_millis(1));
                 assert!(piece != 40);
             });

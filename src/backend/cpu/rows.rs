@@ -3,8 +3,8 @@
 //!
 //! A record is eight rows of 32 columns, or of 256 where the file's blocks have as many. A vector of sixteen 16-bit lanes has
 //! columns 2 p and 2 p + 1 of each row: pair p, which is multiplied with pair p of an [`ActivationBlock`]. Where weights are
-//! smaller than 16 bits, a lane has several: byte c of vector j belongs to pair 2 j + c, nibble c to pair 4 j + c; the two
-//! high bits of Q6_K at 2 c of byte vector j belong to pair 4 j + c.
+//! smaller than 16 bits, a lane has several: byte c of vector j belongs to pair 2 j + c, nibble c to pair 4 j + c, value c of six
+//! bits, of which three vectors have eight, to pair 8 j + c.
 
 use super::{
     activations::ActivationBlock,
@@ -92,21 +92,53 @@ fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
     }
 }
 
-/// Value `C` of each lane of Q6_K; `high` has its two high bits at 2 `C` for an even vector of nibbles, at 8 + 2 `C` for an odd
-/// one.
+/// Value `C` of the eight of six bits that each lane of three vectors has: two in the lower twelve bits of each vector, and two
+/// whose low bits are above those of the first and of the second, and whose high bits are above those of the third.
 #[inline(always)]
-pub fn six_bits<S: Simd, const C: u32, const ODD: bool>(s: S, low: S::I16, high: S::I16) -> S::I16 {
-    let high = match (ODD, C) {
-        (false, 0) => s.shift_left::<4>(high),
-        (false, 1) => s.shift_left::<2>(high),
-        (false, 2) => high,
-        (false, _) => s.shift_right::<2>(high),
-        (true, 0) => s.shift_right::<4>(high),
-        (true, 1) => s.shift_right::<6>(high),
-        (true, 2) => s.shift_right::<8>(high),
-        (true, _) => s.shift_right::<10>(high),
+pub fn six_bits<S: Simd, const C: u32>(s: S, [a, b, c]: [S::I16; 3]) -> S::I16 {
+    match C {
+        0 => s.and(a, 63),
+        1 => s.and(s.shift_right::<6>(a), 63),
+        2 => s.and(b, 63),
+        3 => s.and(s.shift_right::<6>(b), 63),
+        4 => s.and(c, 63),
+        5 => s.and(s.shift_right::<6>(c), 63),
+        6 => s.or(s.shift_right::<12>(a), s.and(s.shift_right::<8>(c), 0x30)),
+        _ => s.or(s.shift_right::<12>(b), s.and(s.shift_right::<10>(c), 0x30)),
+    }
+}
+
+/// All eight.
+#[inline(always)]
+pub fn all_six_bits<S: Simd>(s: S, vectors: [S::I16; 3]) -> [S::I16; 8] {
+    [
+        six_bits::<S, 0>(s, vectors),
+        six_bits::<S, 1>(s, vectors),
+        six_bits::<S, 2>(s, vectors),
+        six_bits::<S, 3>(s, vectors),
+        six_bits::<S, 4>(s, vectors),
+        six_bits::<S, 5>(s, vectors),
+        six_bits::<S, 6>(s, vectors),
+        six_bits::<S, 7>(s, vectors),
+    ]
+}
+
+/// Puts value `index` of a lane where [`six_bits`] finds it. Nothing was there before.
+pub fn put_six_bits<const BYTES: usize>(vectors: &mut [[u8; BYTES]; 3], lane: usize, index: usize, quant: u8) {
+    let quant = u16::from(quant);
+    let bits = match index {
+        0 => [quant, 0, 0],
+        1 => [quant << 6, 0, 0],
+        2 => [0, quant, 0],
+        3 => [0, quant << 6, 0],
+        4 => [0, 0, quant],
+        5 => [0, 0, quant << 6],
+        6 => [quant << 12, 0, quant >> 4 << 12],
+        _ => [0, quant << 12, quant >> 4 << 14],
     };
-    s.or(nibble::<S, C>(s, low), s.and(high, 0x30))
+    for (vector, bits) in vectors.iter_mut().zip(bits) {
+        vector[2 * lane..][..2].iter_mut().zip(bits.to_le_bytes()).for_each(|(to, bits)| *to |= bits);
+    }
 }
 
 /// Puts nibbles of one row into four vectors.
@@ -290,22 +322,7 @@ pub struct RowsQ6K {
 struct PartQ6K {
     /// Those of either half of the columns.
     scales: [[i8; ROWS]; 2],
-    low: [[u8; 32]; 4],
-    high: [[u8; 16]; 4],
-}
-
-impl PartQ6K {
-    /// The integers of four pairs of columns.
-    #[inline(always)]
-    fn four_pairs<S: Simd>(s: S, low: &[u8; 32], high: &[u8; 16]) -> [S::I16; 4] {
-        let (low, high) = (s.load_i16(low), s.widen(high));
-        [
-            six_bits::<S, 0, false>(s, low, high),
-            six_bits::<S, 1, false>(s, low, high),
-            six_bits::<S, 2, false>(s, low, high),
-            six_bits::<S, 3, false>(s, low, high),
-        ]
-    }
+    quants: [[[u8; 32]; 3]; 2],
 }
 
 impl RowRecord for RowsQ6K {
@@ -319,13 +336,8 @@ impl RowRecord for RowsQ6K {
             for half in 0..2 {
                 part.scales[half][row] = block[192 + 2 * index + half] as i8;
             }
-            let quants = q6_k_quants(block, index);
-            put_nibbles(&mut part.low, row, &quants.map(|quant| quant & 15));
-            for (j, vector) in part.high.iter_mut().enumerate() {
-                for column in 0..2 {
-                    let bits = |c: usize| (quants[8 * j + 2 * c + column] >> 4) << (2 * c);
-                    vector[2 * row + column] = bits(0) | bits(1) | bits(2) | bits(3);
-                }
+            for (column, quant) in q6_k_quants(block, index).into_iter().enumerate() {
+                put_six_bits(&mut part.quants[column / 16], 2 * row + column % 2, column % 16 / 2, quant);
             }
         }
     }
@@ -334,19 +346,14 @@ impl RowRecord for RowsQ6K {
     fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
         let mut total = s.splat_f32(0.0);
         for (part, x) in self.parts.iter().zip(x) {
-            for half in 0..2 {
-                let mut products = s.splat_i32(-32 * x.half_sums[half]);
-                let (low, high) = (s.rolled(&part.low[2 * half..][..2]), s.rolled(&part.high[2 * half..][..2]));
-                let pairs = s.rolled(&x.pairs.as_chunks().0[2 * half..][..2]);
-                for ((low, high), pairs) in low.iter().zip(high).zip(pairs) {
-                    let [a, b, c, d] = PartQ6K::four_pairs(s, low, high);
-                    let pairs: &[_; 4] = pairs;
-                    products = s.dot_add(products, a, s.splat_pair(pairs[0]));
-                    products = s.dot_add(products, b, s.splat_pair(pairs[1]));
-                    products = s.dot_add(products, c, s.splat_pair(pairs[2]));
-                    products = s.dot_add(products, d, s.splat_pair(pairs[3]));
+            let halves = s.rolled(&part.quants).iter().zip(s.rolled(x.pairs.as_chunks::<8>().0));
+            for ((quants, pairs), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
+                let mut products = s.splat_i32(-32 * half_sum);
+                let quants = all_six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
+                for (quants, pair) in quants.into_iter().zip(pairs) {
+                    products = s.dot_add(products, quants, s.splat_pair(*pair));
                 }
-                let scales = s.mul(s.load_i8(&part.scales[half]), s.splat_f32(x.scale));
+                let scales = s.mul(s.load_i8(scales), s.splat_f32(x.scale));
                 total = s.mul_add(s.to_f32(products), scales, total);
             }
         }
@@ -356,8 +363,9 @@ impl RowRecord for RowsQ6K {
     #[inline(always)]
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         for (part, to) in self.parts.iter().zip(to) {
-            for ((low, high), to) in part.low.iter().zip(&part.high).zip(to.quants.as_chunks_mut::<4>().0) {
-                *to = PartQ6K::four_pairs(s, low, high).map(|quants| s.store_i16(s.add_i16(quants, -32)));
+            for (quants, to) in part.quants.iter().zip(to.quants.as_chunks_mut::<8>().0) {
+                let quants = all_six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
+                *to = quants.map(|quants| s.store_i16(s.add_i16(quants, -32)));
             }
             for half in 0..2 {
                 to.scales[half] = s.store_f32(s.mul(s.load_i8(&part.scales[half]), s.load_f32(&self.d)));

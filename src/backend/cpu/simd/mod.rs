@@ -23,8 +23,6 @@ pub trait Simd: Copy + Send + Sync {
     type F32: Copy;
 
     fn load_i16(self, bytes: &[u8; 32]) -> Self::I16;
-    /// Sixteen u8, as i16.
-    fn widen(self, bytes: &[u8; 16]) -> Self::I16;
     /// The same values, where a loop over them is better not unrolled.
     #[inline(always)]
     fn rolled<T>(self, values: &[T]) -> &[T] {

@@ -30,12 +30,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8; 16]) -> Self::I16 {
-        // SAFETY: as above.
-        [0, 8].map(|at| unsafe { vreinterpretq_s16_u16(vmovl_u8(vld1_u8(bytes[at..at + 8].as_ptr()))) })
-    }
-
-    #[inline(always)]
     fn store_i16(self, a: Self::I16) -> [i16; 16] {
         let mut values = [0; 16];
         // SAFETY: as above.

@@ -18,11 +18,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8; 16]) -> [i16; 16] {
-        bytes.map(i16::from)
-    }
-
-    #[inline(always)]
     fn store_i16(self, a: [i16; 16]) -> [i16; 16] {
         a
     }

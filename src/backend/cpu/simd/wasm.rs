@@ -60,12 +60,6 @@ impl Simd for Simd128 {
         load_both(bytes)
     }
 
-    #[inline(always)]
-    fn widen(self, bytes: &[u8; 16]) -> [v128; 2] {
-        // SAFETY: either half is within the sixteen bytes; loads need no alignment.
-        [0, 8].map(|at| unsafe { i16x8_load_extend_u8x8(bytes.as_ptr().add(at)) })
-    }
-
     /// Engines load all that a block of code needs before they compute anything, and for a long one they have not the registers.
     #[inline(always)]
     fn rolled<T>(self, values: &[T]) -> &[T] {

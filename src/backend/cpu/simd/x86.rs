@@ -44,12 +44,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8; 16]) -> __m256i {
-        // SAFETY: as above.
-        unsafe { _mm256_cvtepu8_epi16(load(bytes)) }
-    }
-
-    #[inline(always)]
     fn store_i16(self, a: __m256i) -> [i16; 16] {
         let mut values = [0; 16];
         // SAFETY: as above.
