@@ -1,10 +1,8 @@
-// Plume's CPU engine and wllama on the same GGUF, in the same Chromium, in alternating runs, each in a fresh profile; and the same
-// engine natively.
+// Plume's CPU engine and wllama on the same GGUF, in the same Chromium, in alternating runs, each in a fresh profile.
 //
 // Decode is the difference of two whole replies of other lengths to the same short prompt, so that it does not depend on which
 // tokens make text; prefill is the time of a reply of one token to a long prompt, which begins differently each time, so that no
 // cache holds it.
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";

@@ -107,8 +107,10 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_not_lost() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let block = ActivationBlock::new(&[value; 32]);
-            assert!(block.scale.is_nan() && block.sum.is_nan());
+            for values in [&[1.0, value][..], &[value; 32]] {
+                let block = ActivationBlock::new(values);
+                assert!(block.scale.is_nan() && block.sum.is_nan());
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
-    rows::{all_six_bits, nibble, put_six_bits, signed_byte},
+    rows::{nibble, put_six_bits, six_bits},
     simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{
@@ -106,6 +106,15 @@ fn eight_mut<T>(values: &mut [T; TILE], at: usize) -> &mut [T; 8] {
     match values[at..].first_chunk_mut() {
         Some(eight) => eight,
         None => unreachable!("lanes begin at multiples of eight"),
+    }
+}
+
+/// Byte `C` of each lane, with its sign.
+#[inline(always)]
+fn signed_byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
+    match C {
+        0 => s.shift_right_signed::<8>(s.shift_left::<8>(lanes)),
+        _ => s.shift_right_signed::<8>(lanes),
     }
 }
 
@@ -303,7 +312,7 @@ impl NeuronRecord for NeuronsQ6K {
                     let [a, b] = pair.neurons.map(|neuron| usize::from(neuron) % 16);
                     let integers = s.splat_pair(pair.integers);
                     let quants = from_fn(|i| s.interleave(&part.quants[a][j][i], &part.quants[b][j][i]));
-                    for (sum, quants) in sums.iter_mut().zip(all_six_bits(s, quants)) {
+                    for (sum, quants) in sums.iter_mut().zip(six_bits(s, quants)) {
                         *sum = s.dot_add(*sum, quants, integers);
                     }
                 }

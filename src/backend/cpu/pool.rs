@@ -177,7 +177,7 @@ impl Shared {
 impl Pool {
     /// Only the caller.
     pub fn alone() -> Self {
-        Self { shared: Shared::new(), threads: 1, owner: true, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
+        Self::with(Shared::new(), 1, true)
     }
 
     /// The caller and threads of this process.
@@ -188,7 +188,7 @@ impl Pool {
             let shared = shared.clone();
             std::thread::spawn(move || shared.help());
         }
-        Self { shared, threads: threads.max(1), owner: true, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
+        Self::with(shared, threads, true)
     }
 
     /// The caller, and threads that others start and that call [`Shared::help`]: `threads` together, or fewer where fewer help.
@@ -197,7 +197,11 @@ impl Pool {
     /// They must all be used by the same thread.
     #[cfg(target_arch = "wasm32")]
     pub unsafe fn of(shared: Arc<Shared>, threads: usize) -> Self {
-        Self { shared, threads: threads.max(1), owner: false, worth_sharing: WORTH_SHARING, not_sync: PhantomData }
+        Self::with(shared, threads, false)
+    }
+
+    fn with(shared: Arc<Shared>, threads: usize, owner: bool) -> Self {
+        Self { shared, threads: threads.max(1), worth_sharing: WORTH_SHARING, owner, not_sync: PhantomData }
     }
 
     /// Shares the smallest work too, so that tests see it shared.
@@ -297,13 +301,7 @@ mod tests {
     fn no_more_threads_than_a_pool_has_take_its_pieces() {
         let large = Pool::new(4);
         for threads in 1..4 {
-            let small = Pool {
-                shared: large.shared.clone(),
-                threads,
-                owner: false,
-                worth_sharing: WORTH_SHARING,
-                not_sync: PhantomData,
-            };
+            let small = Pool::with(large.shared.clone(), threads, false);
             let mut ids = vec![None; 64];
             small.run(&mut ids, 1, WORTH_SHARING, |_, id| {
                 std::thread::sleep(Duration::from_millis(1));

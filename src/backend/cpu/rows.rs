@@ -74,15 +74,6 @@ pub fn nibble<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
     }
 }
 
-/// Byte `C` of each lane, with its sign.
-#[inline(always)]
-pub fn signed_byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
-    match C {
-        0 => s.shift_right_signed::<8>(s.shift_left::<8>(lanes)),
-        _ => s.shift_right_signed::<8>(lanes),
-    }
-}
-
 /// Byte `C` of each lane.
 #[inline(always)]
 fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
@@ -92,34 +83,19 @@ fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
     }
 }
 
-/// Value `C` of the eight of six bits that each lane of three vectors has: two in the lower twelve bits of each vector, and two
-/// whose low bits are above those of the first and of the second, and whose high bits are above those of the third.
+/// The eight values of six bits that each lane of three vectors has: two in the lower twelve bits of each vector, and two whose
+/// low bits are above those of the first and of the second, and whose high bits are above those of the third.
 #[inline(always)]
-pub fn six_bits<S: Simd, const C: u32>(s: S, [a, b, c]: [S::I16; 3]) -> S::I16 {
-    match C {
-        0 => s.and(a, 63),
-        1 => s.and(s.shift_right::<6>(a), 63),
-        2 => s.and(b, 63),
-        3 => s.and(s.shift_right::<6>(b), 63),
-        4 => s.and(c, 63),
-        5 => s.and(s.shift_right::<6>(c), 63),
-        6 => s.or(s.shift_right::<12>(a), s.and(s.shift_right::<8>(c), 0x30)),
-        _ => s.or(s.shift_right::<12>(b), s.and(s.shift_right::<10>(c), 0x30)),
-    }
-}
-
-/// All eight.
-#[inline(always)]
-pub fn all_six_bits<S: Simd>(s: S, vectors: [S::I16; 3]) -> [S::I16; 8] {
+pub fn six_bits<S: Simd>(s: S, [a, b, c]: [S::I16; 3]) -> [S::I16; 8] {
     [
-        six_bits::<S, 0>(s, vectors),
-        six_bits::<S, 1>(s, vectors),
-        six_bits::<S, 2>(s, vectors),
-        six_bits::<S, 3>(s, vectors),
-        six_bits::<S, 4>(s, vectors),
-        six_bits::<S, 5>(s, vectors),
-        six_bits::<S, 6>(s, vectors),
-        six_bits::<S, 7>(s, vectors),
+        s.and(a, 63),
+        s.and(s.shift_right::<6>(a), 63),
+        s.and(b, 63),
+        s.and(s.shift_right::<6>(b), 63),
+        s.and(c, 63),
+        s.and(s.shift_right::<6>(c), 63),
+        s.or(s.shift_right::<12>(a), s.and(s.shift_right::<8>(c), 0x30)),
+        s.or(s.shift_right::<12>(b), s.and(s.shift_right::<10>(c), 0x30)),
     ]
 }
 
@@ -349,7 +325,7 @@ impl RowRecord for RowsQ6K {
             let halves = s.rolled(&part.quants).iter().zip(s.rolled(x.pairs.as_chunks::<8>().0));
             for ((quants, pairs), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
                 let mut products = s.splat_i32(-32 * half_sum);
-                let quants = all_six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
+                let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
                 for (quants, pair) in quants.into_iter().zip(pairs) {
                     products = s.dot_add(products, quants, s.splat_pair(*pair));
                 }
@@ -364,7 +340,7 @@ impl RowRecord for RowsQ6K {
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         for (part, to) in self.parts.iter().zip(to) {
             for (quants, to) in part.quants.iter().zip(to.quants.as_chunks_mut::<8>().0) {
-                let quants = all_six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
+                let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
                 *to = quants.map(|quants| s.store_i16(s.add_i16(quants, -32)));
             }
             for half in 0..2 {
