@@ -1,5 +1,5 @@
 // npm run build: the npm package in build/plume-lm and the demo, a static folder, in build/site. What is up to date stays.
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -13,7 +13,6 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import { brotliCompressSync, constants } from "node:zlib";
 import { root, setupNode, setupRust } from "./setup.mjs";
 
@@ -23,6 +22,13 @@ const packageFolder = at("build/plume-lm");
 const siteFolder = at("build/site");
 const run = (command, args, cwd = root, environment = {}) =>
   execFileSync(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...environment } });
+/** The same, with others beside it. */
+const start = (command, args, cwd = root, environment = {}) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...environment } });
+    child.on("error", reject);
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${command} ${args.join(" ")}: failed`))));
+  });
 const tsc = (...args) => run("node", [at("node_modules/typescript/bin/tsc"), ...args]);
 
 /** The files below a folder, or the file itself. */
@@ -74,8 +80,8 @@ const sharedMemory = {
   ],
 };
 
-/** Compiles a core. What remains is the smaller part, for which one processor is enough: it goes on beside the next core's. */
-async function buildCore(name) {
+/** Compiles a core, with bindings by the program that `bindgen` promises. */
+async function buildCore(name, bindgen) {
   const { features, shared } = cores[name];
   const targets = process.env.CARGO_TARGET_DIR ?? at("target");
   // What is compiled with other flags has a folder of its own, so that neither makes the other out of date.
@@ -88,7 +94,7 @@ async function buildCore(name) {
   cargo.push("--target-dir", target, "--no-default-features", "--features", features);
   if (shared) cargo.push(...sharedMemory.arguments);
   const flags = ["target-feature=+simd128", ...(shared ? sharedMemory.flags : [])];
-  run("cargo", cargo, root, {
+  await start("cargo", cargo, root, {
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.map((flag) => `-C ${flag}`).join(" "),
     // Either would take the place of these flags.
     RUSTFLAGS: undefined,
@@ -100,11 +106,12 @@ async function buildCore(name) {
   const [unfinished, folder] = [at("build/cores", name), path.join(wasmFolder, name)];
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
-  run(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, unfinished]);
+  await bindgen;
+  await start(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, unfinished]);
   const wasm = path.join(unfinished, "plume_bg.wasm");
   const enable = [...wasmFeatures, ...(shared ? ["threads"] : [])].map((feature) => `--enable-${feature}`);
   // More than -O1 takes five times as long and comes out larger, once compressed.
-  await promisify(execFile)("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O1", ...enable, wasm, "-o", wasm]);
+  await start("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O1", ...enable, wasm, "-o", wasm]);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(wasmFolder, { recursive: true });
   renameSync(unfinished, folder);
@@ -166,17 +173,23 @@ export async function build() {
     "scripts/shaders.rs",
   ];
   const bindgen = path.join(process.env.CARGO_TARGET_DIR ?? at("target"), "bindgen");
-  await make(path.join(bindgen, "release/plume-bindgen"), ["scripts/bindgen"], () =>
-    run("cargo", ["build", "--release", "--locked", "--target-dir", bindgen], at("scripts/bindgen")),
+  const bindgenMade = make(path.join(bindgen, "release/plume-bindgen"), ["scripts/bindgen"], () =>
+    start("cargo", ["build", "--release", "--locked", "--target-dir", bindgen], at("scripts/bindgen")),
   );
-  const made = Object.keys(cores).map((name) =>
-    make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name)),
-  );
+  const makeCore = (name) =>
+    make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name, bindgenMade));
+  // Most of a core's compiling keeps one processor busy. Those that share a folder of Cargo's take turns.
+  const inTurn = async (...names) => {
+    let any = false;
+    for (const name of names) any = (await makeCore(name)) || any;
+    return any;
+  };
+  const made = [inTurn("gpu", "cpu"), inTurn("cpu-threads"), bindgenMade];
   await Promise.allSettled(made); // Where one fails, the others' work is not left behind half done.
-  const built = await Promise.all(made);
+  const [plain, shared] = await Promise.all(made);
   const stamp = path.join(packageFolder, "dist/index.js");
   await make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], buildPackage);
-  if (built.includes(true)) report();
+  if (plain || shared) report();
   await make(
     path.join(siteFolder, "main.js"),
     ["www/index.html", "www/style.css", "www/icon.svg", "www/src", "www/tsconfig.json", stamp.slice(root.length)],

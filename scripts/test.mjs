@@ -25,7 +25,7 @@ const steps = [
   ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
   ...["gpu", "cpu"].map((core) => [
     `clippy, wasm, ${core}`,
-    `cargo clippy --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings`,
+    `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings`,
   ]),
   ["build, strict TypeScript included", "npm run --silent build"],
   ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
