@@ -13,10 +13,12 @@ use std::array::from_fn;
 
 /// Tokens whose sums stay in registers together.
 const TOKENS: usize = 4;
-/// Panels of a vector product that are read at once: memory gives several streams of bytes faster than one.
+/// Panels of a vector product that are read side by side.
 const STREAMS: usize = 4;
-/// Weights of a piece of a vector product, about: some microseconds' work.
-const PIECE: usize = 1 << 16;
+/// Blocks of a vector product whose weights are fetched together.
+const RUN: usize = 4;
+/// Weights of a piece of a vector product, about: some hundred microseconds' work.
+const PIECE: usize = 1 << 20;
 
 /// A matrix [rows, columns] as records.
 pub struct Panels {
@@ -102,8 +104,11 @@ impl Panels {
         let panels = self.rows.div_ceil(ROWS);
         // [panel][token]
         let mut sums = vec![[0.0; ROWS]; panels * tokens];
-        let at_once =
-            (PIECE / (ROWS * self.columns)).min(panels.div_ceil(4 * pool.threads())).max(1).next_multiple_of(STREAMS);
+        // One thread has nobody to share with, and long runs of panels are read faster than short ones.
+        let at_once = match pool.threads() {
+            1 => panels,
+            threads => (PIECE / (ROWS * self.columns)).clamp(1, panels.div_ceil(4 * threads)),
+        };
         pool.run(&mut sums, at_once * tokens, self.rows * self.columns * tokens, |piece, sums| {
             let first = piece * at_once;
             on!(&self.records, records => {
@@ -157,39 +162,72 @@ struct MultiplyOne<'a, R> {
 impl<R: RowRecord> Kernel for MultiplyOne<'_, R> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if R::COLUMNS == 32 { self.in_streams(s) } else { self.with_fetches(s) }
+    }
+}
+
+impl<R: RowRecord> MultiplyOne<'_, R> {
+    /// Several runs of panels side by side, a record of each in turn: memory gives several streams of bytes faster than one, as
+    /// long as so few operations are done with each that the processor has loads of all of them in flight.
+    #[inline(always)]
+    fn in_streams<S: Simd>(self, s: S) {
         let count = self.records.len() / self.sums.len();
-        let done = self.sums.len() / STREAMS * STREAMS;
-        let mut together = self.records.chunks_exact(STREAMS * count).zip(self.units.chunks_exact(STREAMS));
-        for (sums, (panels, units)) in self.sums.chunks_exact_mut(STREAMS).zip(&mut together) {
-            multiply_panels::<S, R, STREAMS>(s, panels, units, self.x, sums);
+        let panel = |index: usize| &self.records[index * count..][..count];
+        let length = self.sums.len() / STREAMS;
+        for index in 0..length {
+            let panels: [usize; STREAMS] = from_fn(|stream| stream * length + index);
+            let sums = multiply_panels(s, panels.map(panel), self.x);
+            for (panel, sum) in panels.into_iter().zip(sums) {
+                self.sums[panel] = s.store_f32(s.mul(sum, s.load_f32(&self.units[panel])));
+            }
         }
-        let rest = self.records[done * count..].chunks_exact(count).zip(self.units[done..].chunks(1));
-        for (sum, (panel, unit)) in self.sums[done..].chunks_mut(1).zip(rest) {
-            multiply_panels::<S, R, 1>(s, panel, unit, self.x, sum);
+        for index in STREAMS * length..self.sums.len() {
+            let [sum] = multiply_panels(s, [panel(index)], self.x);
+            self.sums[index] = s.store_f32(s.mul(sum, s.load_f32(&self.units[index])));
+        }
+    }
+
+    /// One panel after the other. Many operations are done with each byte, and the processor does not look far enough ahead to
+    /// see the next loads: they are begun some at a time.
+    #[inline(always)]
+    fn with_fetches<S: Simd>(self, s: S) {
+        let bytes: &[u8] = bytemuck::cast_slice(self.records);
+        let parts = R::COLUMNS / 32;
+        let run_bytes = RUN * size_of::<R>() / parts;
+        let panels = self.records.chunks_exact(self.records.len() / self.sums.len());
+        let mut at = 0;
+        for ((panel, unit), to) in panels.zip(self.units).zip(self.sums) {
+            let mut sum = s.splat_f32(0.0);
+            for (record, x) in panel.iter().zip(self.x.chunks(parts)) {
+                for (run, x) in x.chunks(RUN).enumerate() {
+                    at += run_bytes;
+                    if let Some(next) = bytes.get(at..at + run_bytes) {
+                        s.fetch(next);
+                    }
+                    for (part, x) in s.rolled(x).iter().enumerate() {
+                        sum = record.multiply_add(s, RUN * run + part, x, sum);
+                    }
+                }
+            }
+            *to = s.store_f32(s.mul(sum, s.load_f32(unit)));
         }
     }
 }
 
-/// Some panels times one token, a record of each in turn.
+/// Panels of records of 32 columns times one token, but for the rows' units.
 #[inline(always)]
 fn multiply_panels<S: Simd, R: RowRecord, const N: usize>(
     s: S,
-    records: &[R],
-    units: &[[f32; ROWS]],
+    panels: [&[R]; N],
     x: &[ActivationBlock],
-    to: &mut [[f32; ROWS]],
-) {
-    let count = records.len() / N;
-    let panels: [&[R]; N] = from_fn(|panel| &records[panel * count..][..count]);
+) -> [S::F32; N] {
     let mut sums = [s.splat_f32(0.0); N];
-    for (index, x) in x.chunks_exact(R::COLUMNS / 32).enumerate().take(count) {
+    for (index, x) in x.iter().enumerate() {
         for (sum, panel) in sums.iter_mut().zip(panels) {
-            *sum = panel[index].multiply_add(s, x, *sum);
+            *sum = panel[index].multiply_add(s, 0, x, *sum);
         }
     }
-    for ((to, sum), unit) in to.iter_mut().zip(sums).zip(units) {
-        *to = s.store_f32(s.mul(sum, s.load_f32(unit)));
-    }
+    sums
 }
 
 /// Panels times several tokens: each is decoded once.

@@ -12,7 +12,7 @@ use super::{
     simd::{HALF_UNIT, Simd},
 };
 use crate::weights::{half_at, scale_and_min};
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 /// Rows of a record.
 pub const ROWS: usize = 8;
@@ -50,15 +50,15 @@ pub enum Sums {
 }
 
 /// Eight rows of some columns.
-pub trait RowRecord: Zeroable + Copy + Send + Sync + 'static {
+pub trait RowRecord: Pod + Send + Sync {
     /// A multiple of 32.
     const COLUMNS: usize;
     const SUMS: Sums;
 
     /// Adds what an encoded row has in the columns of record `index`.
     fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize);
-    /// sum + W x, for COLUMNS / 32 blocks of x.
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32;
+    /// sum + W x, for columns 32 `part` and 31 more.
+    fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32;
     /// Decodes to COLUMNS / 32 blocks.
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]);
 }
@@ -158,7 +158,8 @@ fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
     [s.store_f32(s.half(bits)); 2]
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub struct RowsQ8_0 {
     scales: [u16; ROWS],
     /// Each 128 more than it is.
@@ -179,8 +180,7 @@ impl RowRecord for RowsQ8_0 {
     }
 
     #[inline(always)]
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
-        let [x] = x else { return sum };
+    fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
         let mut products = s.splat_i32(-128 * x.integer_sum());
         let (vectors, pairs) = (self.quants.as_chunks::<2>().0, x.pairs.as_chunks::<4>().0);
         for ([a, b], pairs) in s.rolled(vectors).iter().zip(s.rolled(pairs)) {
@@ -205,7 +205,8 @@ impl RowRecord for RowsQ8_0 {
     }
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub struct RowsQ4_0 {
     scales: [u16; ROWS],
     quants: [[u8; 32]; 4],
@@ -221,8 +222,7 @@ impl RowRecord for RowsQ4_0 {
     }
 
     #[inline(always)]
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
-        let [x] = x else { return sum };
+    fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
         let products = nibble_products(s, &self.quants, x, s.splat_i32(-8 * x.integer_sum()));
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
         s.mul_add(s.to_f32(products), scales, sum)
@@ -237,14 +237,16 @@ impl RowRecord for RowsQ4_0 {
 }
 
 /// Scales of blocks of 256 are kept as f32: as f16 they are often subnormal, and there are few of them.
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub struct RowsQ4K {
     d: [f32; ROWS],
     dmin: [f32; ROWS],
     parts: [PartQ4K; 8],
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct PartQ4K {
     scales: [u8; ROWS],
     mins: [u8; ROWS],
@@ -265,17 +267,12 @@ impl RowRecord for RowsQ4K {
     }
 
     #[inline(always)]
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
-        let mut total = s.splat_f32(0.0);
-        let mut mins = s.splat_f32(0.0);
-        for (part, x) in self.parts.iter().zip(x) {
-            let products = nibble_products(s, &part.quants, x, s.splat_i32(0));
-            let scales = s.mul(s.load_u8(&part.scales), s.splat_f32(x.scale));
-            total = s.mul_add(s.to_f32(products), scales, total);
-            mins = s.mul_add(s.load_u8(&part.mins), s.splat_f32(-x.sum), mins);
-        }
-        let sum = s.mul_add(total, s.load_f32(&self.d), sum);
-        s.mul_add(mins, s.load_f32(&self.dmin), sum)
+    fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
+        let Some(part) = self.parts.get(part) else { return sum };
+        let products = nibble_products(s, &part.quants, x, s.splat_i32(0));
+        let scales = s.mul(s.mul(s.load_u8(&part.scales), s.load_f32(&self.d)), s.splat_f32(x.scale));
+        let mins = s.mul(s.load_u8(&part.mins), s.load_f32(&self.dmin));
+        s.mul_add(mins, s.splat_f32(-x.sum), s.mul_add(s.to_f32(products), scales, sum))
     }
 
     #[inline(always)]
@@ -288,13 +285,15 @@ impl RowRecord for RowsQ4K {
     }
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub struct RowsQ6K {
     d: [f32; ROWS],
     parts: [PartQ6K; 8],
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct PartQ6K {
     /// Those of either half of the columns.
     scales: [[i8; ROWS]; 2],
@@ -319,21 +318,19 @@ impl RowRecord for RowsQ6K {
     }
 
     #[inline(always)]
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
-        let mut total = s.splat_f32(0.0);
-        for (part, x) in self.parts.iter().zip(x) {
-            let halves = s.rolled(&part.quants).iter().zip(s.rolled(x.pairs.as_chunks::<8>().0));
-            for ((quants, pairs), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
-                let mut products = s.splat_i32(-32 * half_sum);
-                let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
-                for (quants, pair) in quants.into_iter().zip(pairs) {
-                    products = s.dot_add(products, quants, s.splat_pair(*pair));
-                }
-                let scales = s.mul(s.load_i8(scales), s.splat_f32(x.scale));
-                total = s.mul_add(s.to_f32(products), scales, total);
+    fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, mut sum: S::F32) -> S::F32 {
+        let Some(part) = self.parts.get(part) else { return sum };
+        let units = s.mul(s.load_f32(&self.d), s.splat_f32(x.scale));
+        let halves = s.rolled(&part.quants).iter().zip(s.rolled(x.pairs.as_chunks::<8>().0));
+        for ((quants, pairs), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
+            let mut products = s.splat_i32(-32 * half_sum);
+            let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
+            for (quants, pair) in quants.into_iter().zip(pairs) {
+                products = s.dot_add(products, quants, s.splat_pair(*pair));
             }
+            sum = s.mul_add(s.to_f32(products), s.mul(s.load_i8(scales), units), sum);
         }
-        s.mul_add(total, s.load_f32(&self.d), sum)
+        sum
     }
 
     #[inline(always)]
@@ -351,7 +348,8 @@ impl RowRecord for RowsQ6K {
 }
 
 /// 16-bit integers with a scale for each 32 columns.
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 pub struct RowsFixed16 {
     scales: [f32; ROWS],
     quants: [[i16; 16]; 16],
@@ -368,8 +366,7 @@ impl RowRecord for RowsFixed16 {
     }
 
     #[inline(always)]
-    fn multiply_add<S: Simd>(&self, s: S, x: &[ActivationBlock], sum: S::F32) -> S::F32 {
-        let [x] = x else { return sum };
+    fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
         let mut products = s.splat_f32(0.0);
         for (quants, pair) in self.quants.iter().zip(x.pairs) {
             let quants = s.load_i16(bytemuck::cast_ref(quants));

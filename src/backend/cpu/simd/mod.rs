@@ -28,6 +28,8 @@ pub trait Simd: Copy + Send + Sync {
     fn rolled<T>(self, values: &[T]) -> &[T] {
         values
     }
+    /// Asks for bytes that will be wanted soon.
+    fn fetch(self, bytes: &[u8]);
     fn store_i16(self, a: Self::I16) -> [i16; 16];
     /// a[0], b[0], a[1], b[1] and so on, of i16.
     fn interleave(self, a: &[u8; 16], b: &[u8; 16]) -> Self::I16;

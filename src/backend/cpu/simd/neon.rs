@@ -30,6 +30,9 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn fetch(self, _bytes: &[u8]) {}
+
+    #[inline(always)]
     fn store_i16(self, a: Self::I16) -> [i16; 16] {
         let mut values = [0; 16];
         // SAFETY: as above.

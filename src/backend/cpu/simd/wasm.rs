@@ -68,6 +68,14 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn fetch(self, bytes: &[u8]) {
+        for line in bytes.chunks(64) {
+            // SAFETY: a reference can be read.
+            unsafe { std::ptr::read_volatile(&line[0]) };
+        }
+    }
+
+    #[inline(always)]
     fn store_i16(self, a: [v128; 2]) -> [i16; 16] {
         store(a)
     }

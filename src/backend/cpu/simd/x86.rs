@@ -44,6 +44,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn fetch(self, bytes: &[u8]) {
+        for line in bytes.chunks(64) {
+            // SAFETY: a hint, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+
+    #[inline(always)]
     fn store_i16(self, a: __m256i) -> [i16; 16] {
         let mut values = [0; 16];
         // SAFETY: as above.
