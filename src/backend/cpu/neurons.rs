@@ -25,6 +25,9 @@ use std::{array::from_fn, ops::Range};
 /// Hidden values of a tile.
 pub const TILE: usize = 128;
 
+/// Groups whose weights are fetched together.
+const FETCHED: usize = 8;
+
 /// The active neurons of one token, as the kernels take them.
 #[derive(Default)]
 struct ActiveGroups {
@@ -82,8 +85,22 @@ trait NeuronRecord: Zeroable + Copy + Send + Sync + 'static {
 
     /// Adds what a row of the file, hidden value `at` of the tile, has of the neurons of record `index`.
     fn put(&mut self, at: usize, encoded: &EncodedRow<'_>, index: usize);
+    /// Asks for what [`NeuronRecord::multiply_add`] will read of a group.
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]);
     /// Adds the product of active neurons of this record to the tile. No two calls are for the same group.
     fn multiply_add<S: Simd>(&self, s: S, groups: &[Group], pairs: &[Pair], to: &mut [f32; TILE]);
+}
+
+/// Asks for the active neurons among those of a group.
+#[inline(always)]
+fn fetch_neurons<S: Simd, const BYTES: usize>(s: S, neurons: &[[[u8; 16]; BYTES]], group: &Group, pairs: &[Pair]) {
+    for pair in &pairs[group.pairs.clone()] {
+        for neuron in pair.neurons {
+            if let Some(neuron) = neurons.get(usize::from(neuron)) {
+                s.fetch(neuron.as_flattened());
+            }
+        }
+    }
 }
 
 /// to[8 i..] += sums[i] scales, for the eight lanes that are `at` 8 i.
@@ -145,6 +162,7 @@ fn put_nibble(vectors: &mut [[u8; 16]; 4], at: usize, quant: u8) {
 }
 
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct NeuronsQ8_0 {
     scales: [u16; TILE],
     quants: [[[u8; 16]; 8]; 32],
@@ -159,6 +177,12 @@ impl NeuronRecord for NeuronsQ8_0 {
         for (vectors, quant) in self.quants.iter_mut().zip(&encoded.block(index)[2..]) {
             vectors[at / 16][at % 8 * 2 + at % 16 / 8] = *quant;
         }
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]) {
+        s.fetch(bytemuck::cast_slice(&self.scales));
+        fetch_neurons(s, &self.quants, group, pairs);
     }
 
     #[inline(always)]
@@ -186,6 +210,7 @@ impl NeuronRecord for NeuronsQ8_0 {
 }
 
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct NeuronsQ4_0 {
     scales: [u16; TILE],
     quants: [[[u8; 16]; 4]; 32],
@@ -199,6 +224,12 @@ impl NeuronRecord for NeuronsQ4_0 {
         self.scales[at] = encoded.scale_bits(index);
         let quants = q4_0_quants(encoded.block(index));
         self.quants.iter_mut().zip(quants).for_each(|(vectors, quant)| put_nibble(vectors, at, quant));
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]) {
+        s.fetch(bytemuck::cast_slice(&self.scales));
+        fetch_neurons(s, &self.quants, group, pairs);
     }
 
     #[inline(always)]
@@ -218,6 +249,7 @@ impl NeuronRecord for NeuronsQ4_0 {
 }
 
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct NeuronsQ4K {
     d: [f32; TILE],
     dmin: [f32; TILE],
@@ -226,6 +258,7 @@ struct NeuronsQ4K {
 
 /// Thirty-two neurons.
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C)]
 struct PartQ4K {
     scales: [u8; TILE],
     mins: [u8; TILE],
@@ -244,6 +277,14 @@ impl NeuronRecord for NeuronsQ4K {
             let quants = q4_k_quants(block, index);
             part.quants.iter_mut().zip(quants).for_each(|(vectors, quant)| put_nibble(vectors, at, quant));
         }
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]) {
+        let part = &self.parts[group.index % 8];
+        s.fetch(&part.scales);
+        s.fetch(&part.mins);
+        fetch_neurons(s, &part.quants, group, pairs);
     }
 
     #[inline(always)]
@@ -270,6 +311,7 @@ impl NeuronRecord for NeuronsQ4K {
 }
 
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct NeuronsQ6K {
     d: [f32; TILE],
     parts: [PartQ6K; 16],
@@ -277,9 +319,11 @@ struct NeuronsQ6K {
 
 /// Sixteen neurons.
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C)]
 struct PartQ6K {
     scales: [i8; TILE],
-    quants: [[[[u8; 16]; 3]; 2]; 16],
+    /// Three vectors for either half of the hidden values.
+    quants: [[[u8; 16]; 6]; 16],
 }
 
 impl NeuronRecord for NeuronsQ6K {
@@ -294,10 +338,17 @@ impl NeuronRecord for NeuronsQ6K {
             for (half, part) in parts.iter_mut().enumerate() {
                 part.scales[at] = block[192 + 2 * index + half] as i8;
                 for (neuron, quant) in quants[16 * half..][..16].iter().enumerate() {
-                    put_six_bits(&mut part.quants[neuron][at / 64], at % 8, at % 64 / 8, *quant);
+                    put_six_bits(&mut part.quants[neuron].as_chunks_mut().0[at / 64], at % 8, at % 64 / 8, *quant);
                 }
             }
         }
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]) {
+        let part = &self.parts[group.index % 16];
+        s.fetch(bytemuck::cast_slice(&part.scales));
+        fetch_neurons(s, &part.quants, group, pairs);
     }
 
     #[inline(always)]
@@ -311,7 +362,7 @@ impl NeuronRecord for NeuronsQ6K {
                 for pair in &pairs[group.pairs.clone()] {
                     let [a, b] = pair.neurons.map(|neuron| usize::from(neuron) % 16);
                     let integers = s.splat_pair(pair.integers);
-                    let quants = from_fn(|i| s.interleave(&part.quants[a][j][i], &part.quants[b][j][i]));
+                    let quants = from_fn(|i| s.interleave(&part.quants[a][3 * j + i], &part.quants[b][3 * j + i]));
                     for (sum, quants) in sums.iter_mut().zip(six_bits(s, quants)) {
                         *sum = s.dot_add(*sum, quants, integers);
                     }
@@ -330,6 +381,7 @@ impl NeuronRecord for NeuronsQ6K {
 
 /// 16-bit integers.
 #[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct NeuronsFixed16 {
     scales: [f32; TILE],
     quants: [[[u8; 16]; 16]; 32],
@@ -344,6 +396,12 @@ impl NeuronRecord for NeuronsFixed16 {
         self.scales[at] = fixed16(encoded.values(index * 32, 32), |neuron, quant| {
             quants[neuron][at / 8][at % 8 * 2..][..2].copy_from_slice(&quant.to_le_bytes());
         });
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, s: S, group: &Group, pairs: &[Pair]) {
+        s.fetch(bytemuck::cast_slice(&self.scales));
+        fetch_neurons(s, &self.quants, group, pairs);
     }
 
     #[inline(always)]
@@ -460,8 +518,15 @@ impl<R: NeuronRecord> Kernel for MultiplyTile<'_, R> {
         let groups_a_record = R::NEURONS / R::GROUP;
         for (active, sums) in self.active.iter().zip(self.sums) {
             let same = |a: &Group, b: &Group| a.index / groups_a_record == b.index / groups_a_record;
-            for groups in active.groups.chunk_by(same) {
-                self.records[groups[0].index / groups_a_record].multiply_add(s, groups, &active.pairs, sums);
+            let mut next = active.groups.chunks(FETCHED);
+            next.next();
+            for groups in active.groups.chunks(FETCHED) {
+                for group in next.next().unwrap_or_default() {
+                    self.records[group.index / groups_a_record].fetch(s, group, &active.pairs);
+                }
+                for groups in groups.chunk_by(same) {
+                    self.records[groups[0].index / groups_a_record].multiply_add(s, groups, &active.pairs, sums);
+                }
             }
         }
     }

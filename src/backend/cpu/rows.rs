@@ -159,7 +159,7 @@ fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct RowsQ8_0 {
     scales: [u16; ROWS],
     /// Each 128 more than it is.
@@ -206,7 +206,7 @@ impl RowRecord for RowsQ8_0 {
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct RowsQ4_0 {
     scales: [u16; ROWS],
     quants: [[u8; 32]; 4],
@@ -238,7 +238,7 @@ impl RowRecord for RowsQ4_0 {
 
 /// Scales of blocks of 256 are kept as f32: as f16 they are often subnormal, and there are few of them.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct RowsQ4K {
     d: [f32; ROWS],
     dmin: [f32; ROWS],
@@ -286,7 +286,7 @@ impl RowRecord for RowsQ4K {
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct RowsQ6K {
     d: [f32; ROWS],
     parts: [PartQ6K; 8],
@@ -349,7 +349,7 @@ impl RowRecord for RowsQ6K {
 
 /// 16-bit integers with a scale for each 32 columns.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct RowsFixed16 {
     scales: [f32; ROWS],
     quants: [[i16; 16]; 16],
