@@ -11,6 +11,7 @@ import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { median } from "../median.mjs";
 import { folders, prepare } from "../peers/browser.mjs";
+import { limits, measureLimits } from "./limits.mjs";
 import { writeModel } from "./model.mjs";
 
 const MIB = 1 << 20;
@@ -60,6 +61,18 @@ async function runIn(site, engine, threads) {
   }
 }
 
+/** What the threads of a page can do, without any model. */
+async function limitsIn(site, threads) {
+  const context = await launchOnDisk({ webgpu: false });
+  try {
+    const page = await context.newPage();
+    await page.goto(`${site.origin}/benches/blank.html`);
+    return await page.evaluate(measureLimits, { ...limits(), threads });
+  } finally {
+    await context.close();
+  }
+}
+
 export const options = {
   formats: { type: "string" },
   zeros: { type: "string" },
@@ -91,12 +104,15 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
       });
     }
     for (const { model, format, zeros, file, make } of cases) {
-      make?.();
+      const read = make?.();
       const site = await serve({ "/model.gguf": file, "/cpu/": import.meta.dirname, ...folders }, { isolated: true });
       for (const count of threads.split(",").map(Number)) {
         const results = { plume: [], wllama: [] };
-        for (let index = 0; index < Number(runs); index++)
+        const most = [];
+        for (let index = 0; index < Number(runs); index++) {
+          if (read) most.push(await limitsIn(site, count));
           for (const engine of ["plume", "wllama"]) results[engine].push(await runIn(site, engine, count));
+        }
         const { prompt_tokens } = results.plume[0];
         const middle = (engine, value) => median(results[engine].map(value));
         const row = (phase, tps) => {
@@ -109,6 +125,15 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
           plume_core_mib: middle("plume", (run) => run.memory / MIB),
           file_mib: statSync(file).size / MIB,
         };
+        // Were the one hidden behind the other entirely, a token would take the longer of the two.
+        const roofline = read && {
+          read_gbs: median(most.map(({ gigabytes }) => gigabytes)),
+          multiply_gs: median(most.map(({ multiplications }) => multiplications)),
+        };
+        if (roofline) {
+          roofline.bytes_tps = (roofline.read_gbs * 1e9) / read.bytes;
+          roofline.multiply_tps = (roofline.multiply_gs * 1e9) / read.weights;
+        }
         const adapters = { plume: results.plume[0].adapter, peer: results.wllama[0].adapter };
         for (const found of [
           row("decode", (run) => run.decode_tps),
@@ -118,7 +143,7 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
             console.log(`${model} ${format}, ${found.phase}: left out, a reply ended before its length was reached`);
             continue;
           }
-          rows.push({ ...found, ...peaks, adapters });
+          rows.push({ ...found, ...(found.phase === "decode" && roofline), ...peaks, adapters });
           console.log(JSON.stringify(rows.at(-1)));
         }
       }
