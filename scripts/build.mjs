@@ -179,12 +179,8 @@ export async function build() {
   const makeCore = (name) =>
     make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name, bindgenMade));
   // Most of a core's compiling keeps one processor busy. Those that share a folder of Cargo's take turns.
-  const inTurn = async (...names) => {
-    let any = false;
-    for (const name of names) any = (await makeCore(name)) || any;
-    return any;
-  };
-  const made = [inTurn("gpu", "cpu"), inTurn("cpu-threads"), bindgenMade];
+  const makePlain = async () => [await makeCore("gpu"), await makeCore("cpu")].includes(true);
+  const made = [makePlain(), makeCore("cpu-threads"), bindgenMade];
   await Promise.allSettled(made); // Where one fails, the others' work is not left behind half done.
   const [plain, shared] = await Promise.all(made);
   const stamp = path.join(packageFolder, "dist/index.js");

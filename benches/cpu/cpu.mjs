@@ -44,33 +44,37 @@ async function measure({ engine, threads, story, prompt, lengths: [short, long] 
   };
 }
 
-/** One run in a browser of its own, and the renderer's peak of memory, in which much is the browser's. */
-async function runIn(site, engine, threads) {
+/** Does something in a page of a browser of its own. */
+async function inPage(site, work) {
   const context = await launchOnDisk({ webgpu: false });
   try {
     const page = await context.newPage();
     await page.goto(`${site.origin}/benches/blank.html`);
+    return await work(page, context);
+  } finally {
+    await context.close();
+  }
+}
+
+/** One run, and the renderer's peak of memory, in which much is the browser's. */
+const runIn = (site, engine, threads) =>
+  inPage(site, async (page, context) => {
     const result = await page.evaluate(measure, { engine, threads, story: STORY, prompt, lengths: [SHORT, LONG] });
     const session = await context.browser().newBrowserCDPSession();
     const { processInfo } = await session.send("SystemInfo.getProcessInfo");
     const renderers = processInfo.filter(({ type }) => type === "renderer");
     const peaks = renderers.map(({ id }) => /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))[1]);
     return { ...result, peak_mib: (Math.max(...peaks) * 1024) / MIB };
-  } finally {
-    await context.close();
-  }
-}
+  });
 
 /** What the threads of a page can do, without any model. */
-async function limitsIn(site, threads) {
-  const context = await launchOnDisk({ webgpu: false });
-  try {
-    const page = await context.newPage();
-    await page.goto(`${site.origin}/benches/blank.html`);
-    return await page.evaluate(measureLimits, { ...limits(), threads });
-  } finally {
-    await context.close();
-  }
+const limitsIn = (site, threads) => inPage(site, (page) => page.evaluate(measureLimits, { ...limits(), threads }));
+
+/** Tokens a second, were reading or multiplying all that takes time. The slower is the limit where one hides behind the other. */
+function roofline(most, { bytes, weights }) {
+  const read_gbs = median(most.map(({ gigabytes }) => gigabytes));
+  const multiply_gs = median(most.map(({ multiplications }) => multiplications));
+  return { read_gbs, multiply_gs, bytes_tps: (read_gbs * 1e9) / bytes, multiply_tps: (multiply_gs * 1e9) / weights };
 }
 
 export const options = {
@@ -125,15 +129,6 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
           plume_core_mib: middle("plume", (run) => run.memory / MIB),
           file_mib: statSync(file).size / MIB,
         };
-        // Were the one hidden behind the other entirely, a token would take the longer of the two.
-        const roofline = read && {
-          read_gbs: median(most.map(({ gigabytes }) => gigabytes)),
-          multiply_gs: median(most.map(({ multiplications }) => multiplications)),
-        };
-        if (roofline) {
-          roofline.bytes_tps = (roofline.read_gbs * 1e9) / read.bytes;
-          roofline.multiply_tps = (roofline.multiply_gs * 1e9) / read.weights;
-        }
         const adapters = { plume: results.plume[0].adapter, peer: results.wllama[0].adapter };
         for (const found of [
           row("decode", (run) => run.decode_tps),
@@ -143,7 +138,7 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
             console.log(`${model} ${format}, ${found.phase}: left out, a reply ended before its length was reached`);
             continue;
           }
-          rows.push({ ...found, ...(found.phase === "decode" && roofline), ...peaks, adapters });
+          rows.push({ ...found, ...(read && found.phase === "decode" && roofline(most, read)), ...peaks, adapters });
           console.log(JSON.stringify(rows.at(-1)));
         }
       }

@@ -45,12 +45,11 @@ export async function measureLimits({ bytes, memory, multiplications_a_turn, thr
     fill();
     // By time, so that threads are busy together.
     const rate = (work, amount) => {
-      const turn = () => (work(), amount);
-      const until = performance.now() + 300;
-      while (performance.now() < until) turn();
+      const warm = performance.now() + 300;
+      while (performance.now() < warm) work();
       const started = performance.now();
       let done = 0;
-      while (performance.now() < started + 1000) done += turn();
+      for (; performance.now() < started + 1000; done += amount) work();
       return done / (performance.now() - started) / 1e6;
     };
     postMessage([rate(read, memory), rate(() => multiply(1 << 20), 2 ** 20 * multiplications_a_turn)]);

@@ -19,7 +19,7 @@ for (const { device, threads } of [{ device: "cpu", threads: 1 }, { device: "cpu
     });
 
 // Of every kind they are tested in gpu-kernels.test.mjs, without a device that computes; here their results, of two kinds, since
-// a software adapter takes half a minute to compile them.
+// a software adapter takes ten seconds and more to compile them.
 for (const kind of ["BF16", "Q4_K_M"])
   test(`${kind} with the kernels for a real GPU begins as the reference does`, async (t) => {
     const lm = await Plume.load(KINDS[kind].file, { device: "gpu", kernels: "wide" });
