@@ -24,19 +24,20 @@ pub struct ActivationBlock {
 impl ActivationBlock {
     /// At most 32 values; what is missing is zero.
     pub fn new(values: &[f32]) -> Self {
+        Self::within(values, MOST)
+    }
+
+    /// With integers of at most `most`, where others multiply them by larger ones or sum up more.
+    #[inline(always)]
+    pub fn within(values: &[f32], most: f32) -> Self {
         let mut padded = [0.0; BLOCK];
         padded[..values.len()].copy_from_slice(values);
-        let scale = scale_of(&padded);
+        let scale = scale_of(&padded, most);
         let inverse = inverse(scale);
-        let mut block = Self::zeroed();
-        for (i, value) in padded.iter().enumerate() {
-            let integer = nearest(value * inverse);
-            block.pairs[i / 2][i % 2] = integer as i16;
-            block.half_sums[i / (BLOCK / 2)] += integer;
-        }
-        block.scale = scale;
-        block.sum = scale * (block.half_sums[0] + block.half_sums[1]) as f32;
-        block
+        let integers = padded.map(|value| nearest(value * inverse));
+        let half_sums = [&integers[..BLOCK / 2], &integers[BLOCK / 2..]].map(|half| half.iter().sum());
+        let sum = scale * (half_sums[0] + half_sums[1]) as f32;
+        Self { pairs: bytemuck::cast(integers.map(|integer| integer as i16)), scale, half_sums, sum }
     }
 
     /// The sum of the integers.
@@ -45,16 +46,18 @@ impl ActivationBlock {
     }
 }
 
-/// The scale that makes the largest of some values [`MOST`]; NaN where one is not finite, so that it is not lost.
-pub fn scale_of(values: &[f32]) -> f32 {
+/// The scale that makes the largest of some values `to`; NaN where one is not finite, so that it is not lost.
+#[inline(always)]
+pub fn scale_of(values: &[f32], to: f32) -> f32 {
     let bits = values.iter().fold(0, |most: u32, value| most.max(value.to_bits() & 0x7fff_ffff));
     match f32::from_bits(bits) {
-        most if most.is_finite() => most / MOST,
+        most if most.is_finite() => most / to,
         _ => f32::NAN,
     }
 }
 
 /// 1 / scale, or zero where values are too small to be told from it.
+#[inline(always)]
 pub fn inverse(scale: f32) -> f32 {
     if scale > 1e-36 { scale.recip() } else { 0.0 }
 }

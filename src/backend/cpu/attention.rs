@@ -2,19 +2,21 @@
 //! 256 tokens, expanding keys and values would cost about as much.
 
 use super::{
-    activations::quantise,
+    activations::{ActivationBlock, BLOCK, quantise},
     blocks::{EncodedRow, Format},
-    panels::{Panels, zeroed},
+    cache::{CacheRecord, ENTRIES, EntryShape, MOST, TOGETHER},
+    panels::Panels,
     rows::ROWS,
     simd::{InstructionSet, Kernel, Simd},
 };
-use crate::{Error, Result, backend::MatrixDescriptor, model::Config};
+use crate::{Result, backend::MatrixDescriptor};
+use bytemuck::Zeroable;
 use std::array::from_fn;
 
-/// Query rows that are multiplied with an entry of the cache together.
+/// Heads whose queries are multiplied with an entry of the cache together.
 pub const HEADS: usize = 4;
-/// Entries of the cache that are widened together.
-const ENTRIES: usize = 16;
+/// The largest integer that a scale of an entry becomes. Of products of two such numbers eight are summed in 32 bits.
+const MOST_SCALE: f32 = 16383.0;
 
 /// kv_b_proj as attention needs it, for each head.
 pub struct HeadMatrices {
@@ -69,60 +71,6 @@ impl HeadMatrices {
     }
 }
 
-/// For each layer [capacity, width] f16s: the latents, then the rotated keys, each filled up with zeros to whole vectors.
-pub struct Cache {
-    pub layers: Vec<Vec<u16>>,
-    pub capacity: usize,
-    pub shape: EntryShape,
-}
-
-/// How an entry of the cache, or a query for it, is laid out.
-#[derive(Clone, Copy)]
-pub struct EntryShape {
-    pub rank: usize,
-    pub rope: usize,
-}
-
-impl EntryShape {
-    pub fn of(config: &Config) -> Self {
-        Self { rank: config.kv_lora_rank, rope: config.qk_rope_head_dim }
-    }
-
-    /// Where the rotated part begins.
-    pub fn rope_start(self) -> usize {
-        self.rank.next_multiple_of(ROWS)
-    }
-
-    pub fn width(self) -> usize {
-        self.rope_start() + self.rope.next_multiple_of(ROWS)
-    }
-}
-
-impl Cache {
-    /// # Errors
-    /// [`Error::OutOfDeviceMemory`]
-    pub fn new(config: &Config, capacity: usize) -> Result<Self> {
-        let shape = EntryShape::of(config);
-        let layers = (0..config.num_hidden_layers).map(|_| zeroed(shape.width().checked_mul(capacity), "the cache"));
-        Ok(Self { layers: layers.collect::<Result<_>>()?, capacity, shape })
-    }
-
-    /// # Errors
-    /// [`Error::ContextFull`] where the cache cannot hold so many tokens.
-    pub fn check_room(&self, tokens: usize) -> Result<()> {
-        if tokens <= self.capacity {
-            return Ok(());
-        }
-        Err(Error::ContextFull(format!("{tokens} tokens do not fit in a context of {}", self.capacity)))
-    }
-
-    /// Where a token's entry is.
-    pub fn entry(&mut self, layer: usize, position: usize) -> &mut [u16] {
-        let width = self.shape.width();
-        &mut self.layers[layer][position * width..][..width]
-    }
-}
-
 /// One token's attention, of some of its heads.
 pub struct Attend<'a> {
     /// [heads, nope + rope], rotated.
@@ -130,8 +78,9 @@ pub struct Attend<'a> {
     /// Those of the heads.
     pub key: &'a [Panels],
     pub value: &'a [Panels],
-    /// The entries that the token sees.
-    pub entries: &'a [u16],
+    /// Of the entries that the token sees, and of how many there are.
+    pub records: &'a [CacheRecord],
+    pub entries: usize,
     pub shape: EntryShape,
     /// What scores are multiplied with.
     pub scale: f32,
@@ -141,15 +90,16 @@ pub struct Attend<'a> {
 
 impl Attend<'_> {
     pub fn run(self, set: InstructionSet) {
-        let heads = self.key.len();
+        let (shape, heads) = (self.shape, self.key.len());
         let (qk, v) = (self.queries.len() / heads, self.out.len() / heads);
         let heads = self.queries.chunks(HEADS * qk).zip(self.key.chunks(HEADS)).zip(self.value.chunks(HEADS));
         for (((queries, key), value), out) in heads.zip(self.out.chunks_mut(HEADS * v)) {
-            let queries = absorb(set, queries, qk, key, self.shape, self.scale);
-            let mut latents: Heads = from_fn(|_| vec![[0.0; ROWS]; self.shape.rope_start() / ROWS]);
-            set.run(SumLatents { queries: &queries, entries: self.entries, shape: self.shape, sums: &mut latents });
-            for ((latent, value), out) in latents.iter().zip(value).zip(out.chunks_exact_mut(v)) {
-                let latent: Vec<_> = quantise(&latent.as_flattened()[..self.shape.rank]).collect();
+            let queries = &absorb(set, queries, qk, key, shape, self.scale);
+            let mut sums = vec![[[[0.0; ROWS]; BLOCK / ROWS]; HEADS]; shape.latent_blocks()];
+            set.run(SumLatents { queries, records: self.records, entries: self.entries, sums: &mut sums });
+            for (head, (value, out)) in value.iter().zip(out.chunks_exact_mut(v)).enumerate() {
+                let latent: Vec<_> =
+                    sums.iter().map(|block| ActivationBlock::new(block[head].as_flattened())).collect();
                 let mut sums = vec![[0.0; ROWS]; v.div_ceil(ROWS)];
                 value.multiply_here(set, &latent, &mut sums);
                 out.copy_from_slice(&sums.as_flattened()[..v]);
@@ -158,83 +108,254 @@ impl Attend<'_> {
     }
 }
 
-/// For each head a vector of [`EntryShape::width`] values, or of its latent part, by eights.
-type Heads = [Vec<[f32; ROWS]>; HEADS];
+/// Thirty-two values of each of some heads, as integers.
+#[derive(Clone, Copy, Zeroable)]
+struct HeadBlock {
+    /// [pair][head]
+    pairs: [[[i16; 2]; HEADS]; BLOCK / 2],
+    scales: [f32; HEADS],
+}
 
-/// Queries of latents: scale (Wk^T q_nope, q_pe). Heads that are missing are zero.
-fn absorb(set: InstructionSet, queries: &[f32], qk: usize, key: &[Panels], shape: EntryShape, scale: f32) -> Heads {
-    let mut absorbed: Heads = from_fn(|_| vec![[0.0; ROWS]; shape.width() / ROWS]);
-    for ((query, key), absorbed) in queries.chunks_exact(qk).zip(key).zip(&mut absorbed) {
+impl HeadBlock {
+    #[inline(always)]
+    fn put(&mut self, head: usize, values: &[f32]) {
+        let block = ActivationBlock::within(values, MOST);
+        self.pairs.iter_mut().zip(block.pairs).for_each(|(pairs, pair)| pairs[head] = pair);
+        self.scales[head] = block.scale;
+    }
+}
+
+/// Queries of latents, by blocks as the cache has them: scale (Wk^T q_nope, q_pe). Heads that are missing are zero.
+fn absorb(
+    set: InstructionSet,
+    queries: &[f32],
+    qk: usize,
+    key: &[Panels],
+    shape: EntryShape,
+    scale: f32,
+) -> Vec<HeadBlock> {
+    let mut blocks = vec![HeadBlock::zeroed(); shape.blocks()];
+    let mut latent = vec![[0.0; ROWS]; shape.rank.div_ceil(ROWS)];
+    for (head, (query, key)) in queries.chunks_exact(qk).zip(key).enumerate() {
         let (q_nope, q_pe) = query.split_at(qk - shape.rope);
         let q_nope: Vec<_> = quantise(q_nope).collect();
-        let (latent, rotated) = absorbed.split_at_mut(shape.rope_start() / ROWS);
-        key.multiply_here(set, &q_nope, latent);
-        rotated.as_flattened_mut()[..shape.rope].copy_from_slice(q_pe);
-        absorbed.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
+        key.multiply_here(set, &q_nope, &mut latent);
+        let values = latent.as_flattened()[..shape.rank].chunks(BLOCK).chain(q_pe.chunks(BLOCK));
+        for (block, values) in blocks.iter_mut().zip(values) {
+            block.put(head, values);
+            block.scales[head] *= scale;
+        }
     }
-    absorbed
+    blocks
 }
 
 /// Softmax over the entries' products with the queries, and the entries' latents summed by it. Scores are exponentiated against
 /// the largest so far, and what was summed before is corrected where a larger one comes (arXiv 1805.02867).
 struct SumLatents<'a> {
     /// Scaled.
-    queries: &'a Heads,
-    entries: &'a [u16],
-    shape: EntryShape,
-    /// Zeros, to become the sums.
-    sums: &'a mut Heads,
+    queries: &'a [HeadBlock],
+    records: &'a [CacheRecord],
+    entries: usize,
+    /// Zeros, to become the sums: [block][head].
+    sums: &'a mut [[[[f32; ROWS]; BLOCK / ROWS]; HEADS]],
 }
 
 impl Kernel for SumLatents<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (vectors, latent_vectors) = (self.shape.width() / ROWS, self.shape.rope_start() / ROWS);
+        let blocks = self.queries.len();
         let (mut most, mut total) = ([f32::NEG_INFINITY; HEADS], [0.0; HEADS]);
-        let mut wide = vec![[0.0; ROWS]; ENTRIES * vectors];
-        for entries in self.entries.chunks(ENTRIES * self.shape.width()) {
-            for (wide, entry) in wide.iter_mut().zip(entries.as_chunks().0) {
-                *wide = s.store_f32(s.half(entry));
-            }
-            let count = entries.len() / self.shape.width();
+        for (index, records) in self.records.chunks_exact(blocks).enumerate() {
+            let count = (self.entries - index * ENTRIES).min(ENTRIES);
             let mut weights = [[0.0; ENTRIES]; HEADS];
-            for (index, entry) in wide.chunks_exact(vectors).take(count).enumerate() {
-                let mut products = [s.splat_f32(0.0); HEADS];
-                for (vector, entry) in entry.iter().enumerate() {
-                    let entry = s.load_f32(entry);
-                    for (product, query) in products.iter_mut().zip(self.queries) {
-                        *product = s.mul_add(s.load_f32(&query[vector]), entry, *product);
-                    }
-                }
-                for (weights, product) in weights.iter_mut().zip(products) {
-                    weights[index] = s.sum(product);
+            for eight in 0..count.div_ceil(TOGETHER) {
+                for (weights, scores) in weights.iter_mut().zip(scores(s, records, eight, self.queries)) {
+                    weights.as_chunks_mut().0[eight] = s.store_f32(scores);
                 }
             }
             let mut corrections = [0.0; HEADS];
-            for head in 0..HEADS {
-                let weights = &mut weights[head][..count];
-                let larger = weights.iter().copied().fold(most[head], f32::max);
+            for (head, weights) in weights.iter_mut().enumerate() {
+                weights[count..].fill(f32::NEG_INFINITY);
+                let larger = largest(weights, most[head]);
                 corrections[head] = (most[head] - larger).exp();
-                weights.iter_mut().for_each(|weight| *weight = (*weight - larger).exp());
-                total[head] = total[head] * corrections[head] + weights.iter().sum::<f32>();
+                let mut sum = s.splat_f32(0.0);
+                for weights in weights.as_chunks_mut().0 {
+                    exponentials(weights, larger);
+                    sum = s.add(sum, s.load_f32(weights));
+                }
+                weights[count..].fill(0.0);
+                total[head] = total[head] * corrections[head] + s.sum(sum);
                 most[head] = larger;
             }
-            for vector in 0..latent_vectors {
-                let mut sum: [S::F32; HEADS] =
-                    from_fn(|head| s.mul(s.load_f32(&self.sums[head][vector]), s.splat_f32(corrections[head])));
-                for (index, entry) in wide.chunks_exact(vectors).take(count).enumerate() {
-                    let entry = s.load_f32(&entry[vector]);
-                    for (sum, weights) in sum.iter_mut().zip(&weights) {
-                        *sum = s.mul_add(entry, s.splat_f32(weights[index]), *sum);
-                    }
-                }
-                for (sums, sum) in self.sums.iter_mut().zip(sum) {
-                    sums[vector] = s.store_f32(sum);
-                }
+            let weights = weights.map(|weights| {
+                let weights = ActivationBlock::new(&weights);
+                (ordered(&weights), weights.scale)
+            });
+            for (record, sums) in records.iter().zip(self.sums.iter_mut()) {
+                add_latents(s, record, &weights, count, &corrections, sums);
             }
         }
-        for (sums, total) in self.sums.iter_mut().zip(total) {
-            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum /= total);
+        for sums in self.sums {
+            for (sums, total) in sums.iter_mut().zip(total) {
+                sums.as_flattened_mut().iter_mut().for_each(|sum| *sum /= total);
+            }
+        }
+    }
+}
+
+/// For each head the products of its query with entries 8 `eight` and seven more.
+#[inline(always)]
+fn scores<S: Simd>(s: S, records: &[CacheRecord], eight: usize, queries: &[HeadBlock]) -> [S::F32; HEADS] {
+    let mut sums = [s.splat_f32(0.0); HEADS];
+    for (record, query) in records.iter().zip(queries) {
+        let mut products = [s.splat_i32(0); HEADS];
+        for (quants, pairs) in record.pairs_of_values(s, eight).zip(&query.pairs) {
+            for (product, pair) in products.iter_mut().zip(pairs) {
+                *product = s.dot_add(*product, quants, s.splat_pair(*pair));
+            }
+        }
+        let scales = s.load_f32(&record.scales.as_chunks().0[eight]);
+        for (head, sum) in sums.iter_mut().enumerate() {
+            let scales = s.mul(scales, s.splat_f32(query.scales[head]));
+            *sum = s.mul_add(s.to_f32(products[head]), scales, *sum);
+        }
+    }
+    sums
+}
+
+/// Integers for the entries of a record, in the order of [`CacheRecord::pairs_of_entries`].
+type Ordered = [[i16; 2 * TOGETHER]; ENTRIES / TOGETHER];
+
+fn ordered(block: &ActivationBlock) -> Ordered {
+    let integers: [[i16; TOGETHER]; ENTRIES / TOGETHER] = bytemuck::cast(block.pairs);
+    integers.map(|eight| from_fn(|i| eight[i / 4 + i % 2 * 4]))
+}
+
+/// sums corrections + weights latents, for 32 values of the latents of the first `count` entries, and for each head.
+#[inline(always)]
+fn add_latents<S: Simd>(
+    s: S,
+    record: &CacheRecord,
+    weights: &[(Ordered, f32); HEADS],
+    count: usize,
+    corrections: &[f32; HEADS],
+    sums: &mut [[[f32; ROWS]; BLOCK / ROWS]; HEADS],
+) {
+    let mut scales = record.scales;
+    // What was in the cache before may be no number.
+    scales[count..].fill(0.0);
+    let scales = ActivationBlock::within(&scales, MOST_SCALE);
+    let scale_of_scales = scales.scale * 32768.0;
+    let scales = ordered(&scales);
+    // What an entry's integers are multiplied with: [eight][head].
+    let factors: [[[i16; 2 * TOGETHER]; HEADS]; ENTRIES / TOGETHER] = from_fn(|eight| {
+        let scales = s.load_i16(bytemuck::cast_ref(&scales[eight]));
+        from_fn(|head| {
+            let weights = s.load_i16(bytemuck::cast_ref(&weights[head].0[eight]));
+            s.store_i16(s.multiply_high(weights, scales))
+        })
+    });
+    for eight in 0..BLOCK / ROWS {
+        let products: [[S::I32; HEADS]; 4] = from_fn(|pair| {
+            let mut products = [s.splat_i32(0); HEADS];
+            for (latents, factors) in record.pairs_of_entries(s, 4 * eight + pair).zip(s.rolled(&factors)) {
+                for (product, factors) in products.iter_mut().zip(factors) {
+                    *product = s.dot_add_anywhere(*product, latents, s.load_i16(bytemuck::cast_ref(factors)));
+                }
+            }
+            products
+        });
+        for (head, sums) in sums.iter_mut().enumerate() {
+            let product = s.to_f32(s.sum_of_pairs(products.each_ref().map(|products| products[head])));
+            let sum = s.mul(s.load_f32(&sums[eight]), s.splat_f32(corrections[head]));
+            sums[eight] = s.store_f32(s.mul_add(product, s.splat_f32(weights[head].1 * scale_of_scales), sum));
+        }
+    }
+}
+
+/// The largest of some values and `least`. What is no number is passed over.
+#[inline(always)]
+fn largest(values: &[f32; ENTRIES], least: f32) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut most = [least; 8];
+    for eight in values.as_chunks::<8>().0 {
+        most = from_fn(|i| larger(most[i], eight[i]));
+    }
+    most.into_iter().fold(least, larger)
+}
+
+/// exp(value - largest), to two units of the last place, where no value is larger; exp(-87), which is next to nothing, for what is
+/// less. The compiler makes vectors of it.
+#[inline(always)]
+fn exponentials(values: &mut [f32; 8], largest: f32) {
+    /// 1.5 times 2^23: in a sum with it, the last bit is worth one.
+    const SHIFT: f32 = 12_582_912.0;
+    /// ln 2 in two parts, the first with so few bits that its products with small integers are exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    /// Of exp(r) - 1 - r over r^2, for |r| <= ln 2 / 2 (Cephes, expf).
+    const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
+    *values = values.map(|value| {
+        let x = value - largest;
+        let x = if x < -87.0 { -87.0 } else { x };
+        let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+        let power = shifted - SHIFT;
+        let r = x - power * LN_2[0] - power * LN_2[1];
+        let polynomial = COEFFICIENTS[1..].iter().fold(COEFFICIENTS[0], |sum, coefficient| sum * r + coefficient);
+        let exponent = shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(127) << 23;
+        (polynomial * r * r + r + 1.0) * f32::from_bits(exponent)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::cache::Cache;
+
+    #[test]
+    fn exponentials_are_within_two_units_of_the_last_place() {
+        let steps = 100_000;
+        for step in 0..steps {
+            let largest = 3.0f32;
+            let value = largest - 87.0 * (step as f32 / steps as f32);
+            let mut values = [value; 8];
+            exponentials(&mut values, largest);
+            let expected = f64::from(value - largest).exp();
+            for found in values {
+                let error = (f64::from(found) - expected).abs();
+                assert!(error <= 2.0 * f64::from(f32::EPSILON) * expected, "exp({}) is {found}", value - largest);
+            }
+        }
+        let mut values = [f32::NEG_INFINITY, -1e30, -87.5, 0.0, 0.0, 0.0, 0.0, f32::NAN];
+        exponentials(&mut values, 0.0);
+        assert!(values[..3].iter().all(|value| *value < 2e-38) && values[3..7] == [1.0; 4] && values[7].is_nan());
+    }
+
+    #[test]
+    fn what_the_cache_had_in_later_entries_does_not_matter() {
+        let shape = EntryShape { rank: 40, rope: 6 };
+        let entry = |position: usize, length: usize, value: f32| -> Vec<f32> {
+            (0..length).map(|i| ((position * 31 + i * 7) as f32).sin() * value).collect()
+        };
+        let mut query = vec![HeadBlock::zeroed(); shape.blocks()];
+        for (index, block) in query.iter_mut().enumerate() {
+            (0..HEADS).for_each(|head| block.put(head, &entry(head + index, BLOCK, 0.3)));
+        }
+        for later in [1e30, f32::NAN] {
+            let sums_of = |entries: usize, all: usize| {
+                let mut cache = Cache::new(shape, 1, 64).unwrap();
+                for position in 0..all {
+                    let value = if position < entries { 1.0 } else { later };
+                    let (latent, k_pe) = (entry(position, shape.rank, value), entry(position, shape.rope, value));
+                    cache.put(0, position, &latent, &k_pe);
+                }
+                let mut sums = vec![[[[0.0; ROWS]; BLOCK / ROWS]; HEADS]; shape.latent_blocks()];
+                let records = cache.records(0, entries);
+                InstructionSet::best().run(SumLatents { queries: &query, records, entries, sums: &mut sums });
+                sums
+            };
+            for entries in [1, 3, 8, 31, 33, 40] {
+                assert_eq!(sums_of(entries, 64), sums_of(entries, entries), "{entries} entries, then {later}");
+            }
         }
     }
 }

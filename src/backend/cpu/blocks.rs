@@ -1,7 +1,7 @@
 //! The blocks of files as integers and scales, each value where its kind of matrix wants it. What they mean is in
 //! [`crate::weights`].
 
-use super::activations::{inverse, nearest, scale_of};
+use super::activations::{MOST, inverse, nearest, scale_of};
 use crate::{
     Error, Result,
     backend::MatrixDescriptor,
@@ -160,7 +160,7 @@ pub fn q6_k_quants(block: &[u8], part: usize) -> [u8; 32] {
 
 /// Gives each of finite `values` as an integer, and what they are multiples of.
 pub fn fixed16(values: &[f32], mut put: impl FnMut(usize, i16)) -> f32 {
-    let scale = scale_of(values);
+    let scale = scale_of(values, MOST);
     let inverse = inverse(scale);
     values.iter().enumerate().for_each(|(i, value)| put(i, nearest(value * inverse) as i16));
     scale

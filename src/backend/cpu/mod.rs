@@ -4,19 +4,21 @@
 mod activations;
 mod attention;
 mod blocks;
+mod cache;
 mod neurons;
 mod panels;
 mod pool;
 mod rows;
 mod simd;
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width, to_f16};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width};
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
-use attention::{Attend, Cache, HEADS, HeadMatrices};
+use attention::{Attend, HEADS, HeadMatrices};
 use blocks::{EncodedRow, Format};
 use bytemuck::Zeroable;
+use cache::{Cache, EntryShape};
 use neurons::NeuronTiles;
 use panels::Panels;
 pub use pool::{Pool, Shared};
@@ -159,11 +161,11 @@ impl Backend for CpuBackend {
     }
 
     fn cache_bytes_a_token(&self, config: &Config) -> usize {
-        config.num_hidden_layers * attention::EntryShape::of(config).width() * size_of::<u16>()
+        config.num_hidden_layers * EntryShape::of(config).bytes_a_token()
     }
 
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
-        Cache::new(config, capacity)
+        Cache::new(EntryShape::of(config), config.num_hidden_layers, capacity)
     }
 
     fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, _position: usize) -> Result<Activation> {
@@ -215,13 +217,11 @@ impl Backend for CpuBackend {
         let mut queries = q.values.clone();
         for (token, turns) in self.rotations.pairs.chunks_exact(rope / 2).enumerate() {
             let (latent, k_pe) = compressed.values[token * compressed.width..][..compressed.width].split_at(shape.rank);
-            let entry = cache.entry(layer, position + token);
             let mut normed = vec![0.0; shape.rank];
             rms_norm(latent, kv_a_layernorm, config.rms_norm_eps, &mut normed);
-            entry.iter_mut().zip(&normed).for_each(|(to, value)| *to = to_f16(*value).to_bits());
             let mut k_pe = k_pe.to_vec();
             rotate(&mut k_pe, turns);
-            entry[shape.rope_start()..].iter_mut().zip(&k_pe).for_each(|(to, value)| *to = to_f16(*value).to_bits());
+            cache.put(layer, position + token, &normed, &k_pe);
             for head in queries[token * q.width..][..q.width].chunks_exact_mut(qk) {
                 rotate(&mut head[qk - rope..], turns);
             }
@@ -231,8 +231,7 @@ impl Backend for CpuBackend {
         // One token is shared among threads by its heads.
         let heads_at_once = if tokens == 1 { HEADS.min(heads) } else { heads };
         let pieces = heads.div_ceil(heads_at_once);
-        let entries = &cache.layers[layer];
-        let operations = tokens * heads * (shape.rank * (qk + v) + 2 * shape.width() * (position + tokens));
+        let operations = tokens * heads * shape.rank * (qk + v + 2 * (position + tokens));
         self.pool.run(&mut values, heads_at_once * v, operations, |piece, out| {
             let (token, first) = (piece / pieces, piece % pieces * heads_at_once);
             let count = out.len() / v;
@@ -240,7 +239,8 @@ impl Backend for CpuBackend {
                 queries: &queries[token * q.width..][first * qk..][..count * qk],
                 key: &matrices.key[first..][..count],
                 value: &matrices.value[first..][..count],
-                entries: &entries[..(position + token + 1) * shape.width()],
+                records: cache.records(layer, position + token + 1),
+                entries: position + token + 1,
                 shape,
                 scale: config.attention_scale(),
                 out,

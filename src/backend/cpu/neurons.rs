@@ -8,7 +8,7 @@
 //! adds up both.
 
 use super::{
-    activations::{inverse, nearest, scale_of},
+    activations::{MOST, inverse, nearest, scale_of},
     blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
@@ -58,7 +58,7 @@ impl ActiveGroups {
         for neurons in active.chunk_by(|a, b| a.0 as usize / length == b.0 as usize / length) {
             let larger = |most: f32, value: f32| if most.is_nan() || value <= most { most } else { value };
             let most = neurons.iter().fold(0.0, |most, (_, value)| larger(most, *value));
-            let scale = scale_of(&[most]);
+            let scale = scale_of(&[most], MOST);
             let inverse = inverse(scale);
             let (first, mut integer_sum) = (pairs.len(), 0);
             for pair in neurons.chunks(2) {

@@ -33,6 +33,8 @@ pub trait Simd: Copy + Send + Sync {
     fn store_i16(self, a: Self::I16) -> [i16; 16];
     /// a[0], b[0], a[1], b[1] and so on, of i16.
     fn interleave(self, a: &[u8; 16], b: &[u8; 16]) -> Self::I16;
+    /// a[0], a[8], a[1], a[9] and so on.
+    fn interleave_halves(self, a: Self::I16) -> Self::I16;
     /// `pair` eight times.
     fn splat_pair(self, pair: [i16; 2]) -> Self::I16;
     fn and(self, a: Self::I16, mask: i16) -> Self::I16;
@@ -46,7 +48,17 @@ pub trait Simd: Copy + Send + Sync {
     /// sum[i] + a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1]. The two products together must fit in 32 bits, as must all sums.
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
 
+    /// Adds the products of `dot_add`, each in some lane that is as even or odd as its own: [`Simd::sum_of_pairs`] sums those up.
+    #[inline(always)]
+    fn dot_add_anywhere(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32 {
+        self.dot_add(sum, a, b)
+    }
+    /// (a[i] b[i] + 2^14) >> 15. Not both are -2^15.
+    fn multiply_high(self, a: Self::I16, b: Self::I16) -> Self::I16;
+
     fn splat_i32(self, value: i32) -> Self::I32;
+    /// Lane 2 v + i is the sum of lanes i, 2 + i, 4 + i and 6 + i of vector v.
+    fn sum_of_pairs(self, a: [Self::I32; 4]) -> Self::I32;
     fn to_f32(self, a: Self::I32) -> Self::F32;
 
     /// The f16 of these bits, divided by [`HALF_UNIT`]. A subnormal one makes a subnormal f32, and infinity a number.

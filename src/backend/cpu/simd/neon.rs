@@ -53,6 +53,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn interleave_halves(self, [low, high]: Self::I16) -> Self::I16 {
+        // SAFETY: as above.
+        unsafe { [vzip1q_s16(low, high), vzip2q_s16(low, high)] }
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: [i16; 2]) -> Self::I16 {
         // SAFETY: as above.
         unsafe { [vreinterpretq_s16_s32(vdupq_n_s32(bytemuck::cast(pair))); 2] }
@@ -104,9 +110,25 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn multiply_high(self, a: Self::I16, b: Self::I16) -> Self::I16 {
+        // SAFETY: as above.
+        from_fn(|i| unsafe { vqrdmulhq_s16(a[i], b[i]) })
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> Self::I32 {
         // SAFETY: as above.
         unsafe { [vdupq_n_s32(value); 2] }
+    }
+
+    #[inline(always)]
+    fn sum_of_pairs(self, a: [Self::I32; 4]) -> Self::I32 {
+        // SAFETY: as above.
+        unsafe {
+            let [a, b, c, d] = a.map(|[low, high]| vreinterpretq_s64_s32(vaddq_s32(low, high)));
+            let sum = |low, high| vaddq_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high));
+            [sum(vzip1q_s64(a, b), vzip2q_s64(a, b)), sum(vzip1q_s64(c, d), vzip2q_s64(c, d))]
+        }
     }
 
     #[inline(always)]

@@ -34,6 +34,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn interleave_halves(self, a: [i16; 16]) -> [i16; 16] {
+        from_fn(|i| a[i % 2 * 8 + i / 2])
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: [i16; 2]) -> [i16; 16] {
         from_fn(|i| pair[i % 2])
     }
@@ -75,8 +80,18 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn multiply_high(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
+        from_fn(|i| ((i32::from(a[i]) * i32::from(b[i]) + (1 << 14)) >> 15) as i16)
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> [i32; 8] {
         [value; 8]
+    }
+
+    #[inline(always)]
+    fn sum_of_pairs(self, a: [[i32; 8]; 4]) -> [i32; 8] {
+        from_fn(|lane| a[lane / 2].iter().skip(lane % 2).step_by(2).sum())
     }
 
     #[inline(always)]

@@ -87,6 +87,12 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn interleave_halves(self, [low, high]: [v128; 2]) -> [v128; 2] {
+        let first = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(low, high);
+        [first, i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(low, high)]
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: [i16; 2]) -> [v128; 2] {
         [i32x4_splat(bytemuck::cast(pair)); 2]
     }
@@ -126,9 +132,27 @@ impl Simd for Simd128 {
         from_fn(|i| i32x4_add(sum[i], i32x4_dot_i16x8(a[i], b[i])))
     }
 
+    /// In the first vector only, so that half as many registers are needed.
+    #[inline(always)]
+    fn dot_add_anywhere(self, [sum, zero]: [v128; 2], a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
+        [i32x4_add(i32x4_add(sum, i32x4_dot_i16x8(a[0], b[0])), i32x4_dot_i16x8(a[1], b[1])), zero]
+    }
+
+    #[inline(always)]
+    fn multiply_high(self, a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
+        from_fn(|i| i16x8_q15mulr_sat(a[i], b[i]))
+    }
+
     #[inline(always)]
     fn splat_i32(self, value: i32) -> [v128; 2] {
         [i32x4_splat(value); 2]
+    }
+
+    #[inline(always)]
+    fn sum_of_pairs(self, a: [[v128; 2]; 4]) -> [v128; 2] {
+        let [a, b, c, d] = a.map(|[low, high]| i32x4_add(low, high));
+        let sum = |a, b| i32x4_add(i64x2_shuffle::<0, 2>(a, b), i64x2_shuffle::<1, 3>(a, b));
+        [sum(a, b), sum(c, d)]
     }
 
     #[inline(always)]

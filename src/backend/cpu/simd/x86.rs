@@ -69,6 +69,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn interleave_halves(self, a: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let (low, high) = (0x0b0a_0302_0908_0100, 0x0f0e_0706_0d0c_0504);
+            let order = _mm256_set_epi64x(high, low, high, low);
+            _mm256_shuffle_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(a), order)
+        }
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: [i16; 2]) -> __m256i {
         self.splat_i32(bytemuck::cast(pair))
     }
@@ -116,9 +126,28 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn multiply_high(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_mulhrs_epi16(a, b) }
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn sum_of_pairs(self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+        // SAFETY: as above.
+        unsafe {
+            let halves = |a, b| {
+                let low = _mm256_permute2x128_si256::<0x20>(a, b);
+                _mm256_add_epi32(low, _mm256_permute2x128_si256::<0x31>(a, b))
+            };
+            let (ac, bd) = (halves(a, c), halves(b, d));
+            _mm256_add_epi32(_mm256_unpacklo_epi64(ac, bd), _mm256_unpackhi_epi64(ac, bd))
+        }
     }
 
     #[inline(always)]
