@@ -1,6 +1,9 @@
 //! Activations as the kernels take them: 16-bit integers with a scale for each 32. What that rounds off is 2^-16 of the
 //! largest of the 32, which is hundreds of times less than 8 bits would lose, and close to what summing in f32 does.
 
+use super::bytes;
+#[cfg(target_feature = "relaxed-simd")]
+use super::bytes::{Eight, eights_of};
 use bytemuck::Zeroable;
 
 /// Values that share a scale.
@@ -13,6 +16,8 @@ pub const MOST: f32 = 32767.0;
 pub struct ActivationBlock {
     /// The integers, in order.
     pub pairs: [[i16; 2]; BLOCK / 2],
+    #[cfg(target_feature = "relaxed-simd")]
+    pub eights: [Eight; BLOCK / 8],
     /// What they are multiples of.
     pub scale: f32,
     /// The integers' sums in either half.
@@ -24,7 +29,7 @@ pub struct ActivationBlock {
 impl ActivationBlock {
     /// At most 32 values; what is missing is zero.
     pub fn new(values: &[f32]) -> Self {
-        Self::within(values, MOST)
+        Self::within(values, bytes::MOST)
     }
 
     /// With integers of at most `most`, where others multiply them by larger ones or sum up more.
@@ -37,7 +42,15 @@ impl ActivationBlock {
         let integers = padded.map(|value| nearest(value * inverse));
         let half_sums = [&integers[..BLOCK / 2], &integers[BLOCK / 2..]].map(|half| half.iter().sum());
         let sum = scale * (half_sums[0] + half_sums[1]) as f32;
-        Self { pairs: bytemuck::cast(integers.map(|integer| integer as i16)), scale, half_sums, sum }
+        let integers = integers.map(|integer| integer as i16);
+        Self {
+            pairs: bytemuck::cast(integers),
+            #[cfg(target_feature = "relaxed-simd")]
+            eights: eights_of(&integers),
+            scale,
+            half_sums,
+            sum,
+        }
     }
 
     /// The sum of the integers.

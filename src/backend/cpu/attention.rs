@@ -2,7 +2,7 @@
 //! 256 tokens, expanding keys and values would cost about as much.
 
 use super::{
-    activations::{ActivationBlock, BLOCK, quantise},
+    activations::{self, ActivationBlock, BLOCK, quantise},
     blocks::{EncodedRow, Format},
     cache::{CacheRecord, ENTRIES, EntryShape, MOST, TOGETHER},
     panels::Panels,
@@ -188,7 +188,7 @@ impl Kernel for SumLatents<'_> {
                 most[head] = larger;
             }
             let weights = weights.map(|weights| {
-                let weights = ActivationBlock::new(&weights);
+                let weights = ActivationBlock::within(&weights, activations::MOST);
                 (ordered(&weights), weights.scale)
             });
             for (record, sums) in records.iter().zip(self.sums.iter_mut()) {

@@ -4,6 +4,7 @@
 mod activations;
 mod attention;
 mod blocks;
+mod bytes;
 mod cache;
 mod neurons;
 mod panels;

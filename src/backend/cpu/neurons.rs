@@ -12,7 +12,6 @@ use super::{
     blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
-    rows::{nibble, put_six_bits, six_bits},
     simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{
@@ -123,6 +122,51 @@ fn eight_mut<T>(values: &mut [T; TILE], at: usize) -> &mut [T; 8] {
     match values[at..].first_chunk_mut() {
         Some(eight) => eight,
         None => unreachable!("lanes begin at multiples of eight"),
+    }
+}
+
+/// Nibble `C` of each lane.
+#[inline(always)]
+fn nibble<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
+    match C {
+        0 => s.and(lanes, 15),
+        1 => s.and(s.shift_right::<4>(lanes), 15),
+        2 => s.and(s.shift_right::<8>(lanes), 15),
+        _ => s.shift_right::<12>(lanes),
+    }
+}
+
+/// The eight values of six bits that each lane of three vectors has: two in the lower twelve bits of each vector, and two whose
+/// low bits are above those of the first and of the second, and whose high bits are above those of the third.
+#[inline(always)]
+fn six_bits<S: Simd>(s: S, [a, b, c]: [S::I16; 3]) -> [S::I16; 8] {
+    [
+        s.and(a, 63),
+        s.and(s.shift_right::<6>(a), 63),
+        s.and(b, 63),
+        s.and(s.shift_right::<6>(b), 63),
+        s.and(c, 63),
+        s.and(s.shift_right::<6>(c), 63),
+        s.or(s.shift_right::<12>(a), s.and(s.shift_right::<8>(c), 0x30)),
+        s.or(s.shift_right::<12>(b), s.and(s.shift_right::<10>(c), 0x30)),
+    ]
+}
+
+/// Puts value `index` of a lane where [`six_bits`] finds it. Nothing was there before.
+fn put_six_bits(vectors: &mut [[u8; 16]; 3], lane: usize, index: usize, quant: u8) {
+    let quant = u16::from(quant);
+    let bits = match index {
+        0 => [quant, 0, 0],
+        1 => [quant << 6, 0, 0],
+        2 => [0, quant, 0],
+        3 => [0, quant << 6, 0],
+        4 => [0, 0, quant],
+        5 => [0, 0, quant << 6],
+        6 => [quant << 12, 0, quant >> 4 << 12],
+        _ => [0, quant << 12, quant >> 4 << 14],
+    };
+    for (vector, bits) in vectors.iter_mut().zip(bits) {
+        vector[2 * lane..][..2].iter_mut().zip(bits.to_le_bytes()).for_each(|(to, bits)| *to |= bits);
     }
 }
 

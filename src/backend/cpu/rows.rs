@@ -1,14 +1,14 @@
 //! Weights of eight rows together, for products of whole rows with activations: each lane of a vector is a row, so that no sum
 //! goes across lanes, and one load of the activations serves eight rows.
 //!
-//! A record is eight rows of 32 columns, or of 256 where the file's blocks have as many. A vector of sixteen 16-bit lanes has
-//! columns 2 p and 2 p + 1 of each row: pair p, which is multiplied with pair p of an [`ActivationBlock`]. Where weights are
-//! smaller than 16 bits, a lane has several: byte c of vector j belongs to pair 2 j + c, nibble c to pair 4 j + c, value c of six
-//! bits, of which three vectors have eight, to pair 8 j + c.
+//! A record is eight rows of 32 columns, or of 256 where the file's blocks have as many. Weights of up to eight bits make bytes of
+//! 32-bit lanes, a quad of columns of each row as [`super::bytes`] has it: one vector has one quad of bytes or two of nibbles, and
+//! three have four of six bits. Weights of 16 bits make a pair of columns.
 
 use super::{
     activations::ActivationBlock,
     blocks::{EncodedRow, fixed16, q4_0_quants, q4_k_quants, q6_k_quants},
+    bytes::{ByteSums, SIGNED, SignedSums, eights, place},
     simd::{HALF_UNIT, Simd},
 };
 use crate::weights::{half_at, scale_and_min};
@@ -63,17 +63,6 @@ pub trait RowRecord: Pod + Send + Sync {
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]);
 }
 
-/// Nibble `C` of each lane.
-#[inline(always)]
-pub fn nibble<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
-    match C {
-        0 => s.and(lanes, 15),
-        1 => s.and(s.shift_right::<4>(lanes), 15),
-        2 => s.and(s.shift_right::<8>(lanes), 15),
-        _ => s.shift_right::<12>(lanes),
-    }
-}
-
 /// Byte `C` of each lane.
 #[inline(always)]
 fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
@@ -83,73 +72,73 @@ fn byte<S: Simd, const C: u32>(s: S, lanes: S::I16) -> S::I16 {
     }
 }
 
-/// The eight values of six bits that each lane of three vectors has: two in the lower twelve bits of each vector, and two whose
-/// low bits are above those of the first and of the second, and whose high bits are above those of the third.
-#[inline(always)]
-pub fn six_bits<S: Simd>(s: S, [a, b, c]: [S::I16; 3]) -> [S::I16; 8] {
-    [
-        s.and(a, 63),
-        s.and(s.shift_right::<6>(a), 63),
-        s.and(b, 63),
-        s.and(s.shift_right::<6>(b), 63),
-        s.and(c, 63),
-        s.and(s.shift_right::<6>(c), 63),
-        s.or(s.shift_right::<12>(a), s.and(s.shift_right::<8>(c), 0x30)),
-        s.or(s.shift_right::<12>(b), s.and(s.shift_right::<10>(c), 0x30)),
-    ]
-}
-
-/// Puts value `index` of a lane where [`six_bits`] finds it. Nothing was there before.
-pub fn put_six_bits<const BYTES: usize>(vectors: &mut [[u8; BYTES]; 3], lane: usize, index: usize, quant: u8) {
-    let quant = u16::from(quant);
-    let bits = match index {
-        0 => [quant, 0, 0],
-        1 => [quant << 6, 0, 0],
-        2 => [0, quant, 0],
-        3 => [0, quant << 6, 0],
-        4 => [0, 0, quant],
-        5 => [0, 0, quant << 6],
-        6 => [quant << 12, 0, quant >> 4 << 12],
-        _ => [0, quant << 12, quant >> 4 << 14],
-    };
-    for (vector, bits) in vectors.iter_mut().zip(bits) {
-        vector[2 * lane..][..2].iter_mut().zip(bits.to_le_bytes()).for_each(|(to, bits)| *to |= bits);
-    }
-}
-
-/// Puts nibbles of one row into four vectors.
-fn put_nibbles(to: &mut [[u8; 32]; 4], row: usize, quants: &[u8; 32]) {
-    for (j, vector) in to.iter_mut().enumerate() {
-        let quant = |c: usize, column: usize| u16::from(quants[8 * j + 2 * c + column]) << (4 * c);
-        for column in 0..2 {
-            let lane = quant(0, column) | quant(1, column) | quant(2, column) | quant(3, column);
-            vector[4 * row + 2 * column..][..2].copy_from_slice(&lane.to_le_bytes());
+/// Puts six bits of column 16 h + `column` of a row into three vectors of zeros, where [`six_bits`] finds them.
+fn put_six_bits([a, b, c]: &mut [[u8; 32]; 3], row: usize, column: usize, quant: u8) {
+    let (quad, byte) = place(column);
+    let at = 4 * row + byte;
+    match quad {
+        0 => a[at] |= quant,
+        1 => b[at] |= quant,
+        2 => c[at] |= quant,
+        _ => {
+            a[at] |= quant << 6;
+            b[at] |= quant >> 2 << 6;
+            c[at] |= quant >> 4 << 6;
         }
     }
 }
 
+/// The four quads of six bits of three vectors: three in the lower bits of bytes, and one in the upper bits of all.
+#[inline(always)]
+fn six_bits<S: Simd>(s: S, vectors: &[[u8; 32]; 3]) -> [S::I16; 4] {
+    let [a, b, c] = vectors.each_ref().map(|vector| s.load_i16(vector));
+    let upper = s.or(s.and(s.shift_right::<6>(a), 0x0303), s.and(s.shift_right::<4>(b), 0x0c0c));
+    let upper = s.or(upper, s.and(s.shift_right::<2>(c), 0x3030));
+    [s.and(a, 0x3f3f), s.and(b, 0x3f3f), s.and(c, 0x3f3f), upper]
+}
+
+/// Stores the columns of a quad, each less by `zero`.
+#[inline(always)]
+fn store_bytes<S: Simd>(s: S, bytes: S::I16, quad: usize, zero: i16, to: &mut [[i16; 16]; 16]) {
+    let pair = quad / 2 * 4 + quad % 2;
+    to[pair] = s.store_i16(s.add_i16(byte::<S, 0>(s, bytes), -zero));
+    to[pair + 2] = s.store_i16(s.add_i16(byte::<S, 1>(s, bytes), -zero));
+}
+
+/// Puts nibbles of one row into four vectors of zeros.
+fn put_nibbles(to: &mut [[u8; 32]; 4], row: usize, quants: &[u8; 32]) {
+    for (column, quant) in quants.iter().enumerate() {
+        let (quad, byte) = place(column);
+        to[quad / 2][4 * row + byte] |= quant << (quad % 2 * 4);
+    }
+}
+
+/// The two quads of nibbles of a vector.
+#[inline(always)]
+fn nibbles<S: Simd>(s: S, vector: &[u8; 32]) -> [S::I16; 2] {
+    let lanes = s.load_i16(vector);
+    [s.and(lanes, 0x0f0f), s.and(s.shift_right::<4>(lanes), 0x0f0f)]
+}
+
 /// The products of nibbles in four vectors with a block of x.
 #[inline(always)]
-fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock, mut sum: S::I32) -> S::I32 {
-    for (vector, pairs) in s.rolled(quants).iter().zip(s.rolled(x.pairs.as_chunks::<4>().0)) {
-        let lanes = s.load_i16(vector);
-        sum = s.dot_add(sum, nibble::<S, 0>(s, lanes), s.splat_pair(pairs[0]));
-        sum = s.dot_add(sum, nibble::<S, 1>(s, lanes), s.splat_pair(pairs[1]));
-        sum = s.dot_add(sum, nibble::<S, 2>(s, lanes), s.splat_pair(pairs[2]));
-        sum = s.dot_add(sum, nibble::<S, 3>(s, lanes), s.splat_pair(pairs[3]));
+fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock) -> S::I32 {
+    let mut sums = ByteSums::new(s);
+    for (vector, x) in s.rolled(quants).iter().zip(s.rolled(eights(x))) {
+        let [first, second] = nibbles(s, vector);
+        sums.add::<0>(first, x);
+        sums.add::<1>(second, x);
     }
-    sum
+    sums.total()
 }
 
 /// Nibbles in four vectors, each less by `zero`.
 #[inline(always)]
 fn decode_nibbles<S: Simd>(s: S, quants: &[[u8; 32]; 4], zero: i16, to: &mut [[i16; 16]; 16]) {
-    for (j, vector) in quants.iter().enumerate() {
-        let lanes = s.load_i16(vector);
-        to[4 * j] = s.store_i16(s.add_i16(nibble::<S, 0>(s, lanes), -zero));
-        to[4 * j + 1] = s.store_i16(s.add_i16(nibble::<S, 1>(s, lanes), -zero));
-        to[4 * j + 2] = s.store_i16(s.add_i16(nibble::<S, 2>(s, lanes), -zero));
-        to[4 * j + 3] = s.store_i16(s.add_i16(nibble::<S, 3>(s, lanes), -zero));
+    for (index, vector) in quants.iter().enumerate() {
+        for (quad, bytes) in nibbles(s, vector).into_iter().enumerate() {
+            store_bytes(s, bytes, 2 * index + quad, zero, to);
+        }
     }
 }
 
@@ -162,7 +151,7 @@ fn decode_halves<S: Simd>(s: S, bits: &[u16; ROWS]) -> [[f32; ROWS]; 2] {
 #[repr(C, align(16))]
 pub struct RowsQ8_0 {
     scales: [u16; ROWS],
-    /// Each 128 more than it is.
+    /// Changed by XOR with [`SIGNED`].
     quants: [[u8; 32]; 8],
 }
 
@@ -172,34 +161,28 @@ impl RowRecord for RowsQ8_0 {
 
     fn put(&mut self, row: usize, encoded: &EncodedRow<'_>, index: usize) {
         self.scales[row] = encoded.scale_bits(index);
-        for (vector, quants) in self.quants.iter_mut().zip(encoded.block(index)[2..].chunks_exact(4)) {
-            // Byte c of column b is column 2 c + b of four.
-            let quants = [quants[0], quants[2], quants[1], quants[3]];
-            vector[4 * row..][..4].copy_from_slice(&quants.map(|quant| quant ^ 128));
+        for (column, quant) in encoded.block(index)[2..].iter().enumerate() {
+            let (quad, byte) = place(column);
+            self.quants[quad][4 * row + byte] = quant ^ SIGNED;
         }
     }
 
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
-        let mut products = s.splat_i32(-128 * x.integer_sum());
-        let (vectors, pairs) = (self.quants.as_chunks::<2>().0, x.pairs.as_chunks::<4>().0);
-        for ([a, b], pairs) in s.rolled(vectors).iter().zip(s.rolled(pairs)) {
-            let (a, b) = (s.load_i16(a), s.load_i16(b));
-            products = s.dot_add(products, byte::<S, 0>(s, a), s.splat_pair(pairs[0]));
-            products = s.dot_add(products, byte::<S, 1>(s, a), s.splat_pair(pairs[1]));
-            products = s.dot_add(products, byte::<S, 0>(s, b), s.splat_pair(pairs[2]));
-            products = s.dot_add(products, byte::<S, 1>(s, b), s.splat_pair(pairs[3]));
+        let mut sums = SignedSums::new(s, x);
+        for ([first, second], x) in s.rolled(self.quants.as_chunks().0).iter().zip(s.rolled(eights(x))) {
+            sums.add::<0>(s.load_i16(first), x);
+            sums.add::<1>(s.load_i16(second), x);
         }
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
-        s.mul_add(s.to_f32(products), scales, sum)
+        s.mul_add(s.to_f32(sums.total()), scales, sum)
     }
 
     #[inline(always)]
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         let [to] = to else { return };
-        for (to, vector) in to.quants.as_chunks_mut::<2>().0.iter_mut().zip(&self.quants) {
-            let lanes = s.load_i16(vector);
-            *to = [byte::<S, 0>(s, lanes), byte::<S, 1>(s, lanes)].map(|quants| s.store_i16(s.add_i16(quants, -128)));
+        for (quad, vector) in self.quants.iter().enumerate() {
+            store_bytes(s, s.load_i16(&vector.map(|quant| quant ^ SIGNED ^ 128)), quad, 128, &mut to.quants);
         }
         to.scales = decode_halves(s, &self.scales);
     }
@@ -223,7 +206,7 @@ impl RowRecord for RowsQ4_0 {
 
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
-        let products = nibble_products(s, &self.quants, x, s.splat_i32(-8 * x.integer_sum()));
+        let products = s.add_i32(nibble_products(s, &self.quants, x), s.splat_i32(-8 * x.integer_sum()));
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
         s.mul_add(s.to_f32(products), scales, sum)
     }
@@ -269,7 +252,7 @@ impl RowRecord for RowsQ4K {
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
         let Some(part) = self.parts.get(part) else { return sum };
-        let products = nibble_products(s, &part.quants, x, s.splat_i32(0));
+        let products = nibble_products(s, &part.quants, x);
         let scales = s.mul(s.mul(s.load_u8(&part.scales), s.load_f32(&self.d)), s.splat_f32(x.scale));
         let mins = s.mul(s.load_u8(&part.mins), s.load_f32(&self.dmin));
         s.mul_add(mins, s.splat_f32(-x.sum), s.mul_add(s.to_f32(products), scales, sum))
@@ -312,7 +295,7 @@ impl RowRecord for RowsQ6K {
                 part.scales[half][row] = block[192 + 2 * index + half] as i8;
             }
             for (column, quant) in q6_k_quants(block, index).into_iter().enumerate() {
-                put_six_bits(&mut part.quants[column / 16], 2 * row + column % 2, column % 16 / 2, quant);
+                put_six_bits(&mut part.quants[column / 16], row, column % 16, quant);
             }
         }
     }
@@ -321,13 +304,15 @@ impl RowRecord for RowsQ6K {
     fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, mut sum: S::F32) -> S::F32 {
         let Some(part) = self.parts.get(part) else { return sum };
         let units = s.mul(s.load_f32(&self.d), s.splat_f32(x.scale));
-        let halves = s.rolled(&part.quants).iter().zip(s.rolled(x.pairs.as_chunks::<8>().0));
-        for ((quants, pairs), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
-            let mut products = s.splat_i32(-32 * half_sum);
-            let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
-            for (quants, pair) in quants.into_iter().zip(pairs) {
-                products = s.dot_add(products, quants, s.splat_pair(*pair));
-            }
+        let halves = s.rolled(&part.quants).iter().zip(s.rolled(eights(x).as_chunks().0));
+        for ((quants, [first, second]), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
+            let mut sums = ByteSums::new(s);
+            let [a, b, c, d] = six_bits(s, quants);
+            sums.add::<0>(a, first);
+            sums.add::<1>(b, first);
+            sums.add::<0>(c, second);
+            sums.add::<1>(d, second);
+            let products = s.add_i32(sums.total(), s.splat_i32(-32 * half_sum));
             sum = s.mul_add(s.to_f32(products), s.mul(s.load_i8(scales), units), sum);
         }
         sum
@@ -336,9 +321,10 @@ impl RowRecord for RowsQ6K {
     #[inline(always)]
     fn decode<S: Simd>(&self, s: S, to: &mut [DecodedBlock]) {
         for (part, to) in self.parts.iter().zip(to) {
-            for (quants, to) in part.quants.iter().zip(to.quants.as_chunks_mut::<8>().0) {
-                let quants = six_bits(s, quants.each_ref().map(|vector| s.load_i16(vector)));
-                *to = quants.map(|quants| s.store_i16(s.add_i16(quants, -32)));
+            for (half, quants) in part.quants.iter().enumerate() {
+                for (quad, bytes) in six_bits(s, quants).into_iter().enumerate() {
+                    store_bytes(s, bytes, 4 * half + quad, 32, &mut to.quants);
+                }
             }
             for half in 0..2 {
                 to.scales[half] = s.store_f32(s.mul(s.load_i8(&part.scales[half]), s.load_f32(&self.d)));

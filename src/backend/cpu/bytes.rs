@@ -1,0 +1,156 @@
+//! Products of bytes of weights with activations: of 16 bits by 16 in general, of 8 by 7 where WebAssembly engines have the
+//! instruction for it, which multiplies twice as many and adds them up as well.
+//!
+//! A lane of 32 bits has four bytes of a row, of columns 0, 4, 1 and 5 of eight, which are quad 0, or of 2, 6, 3 and 7, which are
+//! quad 1: so nibbles and bytes of 16-bit lanes, taken by shifts and masks, belong to neighbouring columns.
+
+use super::{activations::ActivationBlock, simd::Simd};
+
+pub use products::{ByteSums, MOST, SIGNED, SignedSums, eights};
+#[cfg(target_feature = "relaxed-simd")]
+pub use products::{Eight, eights_of};
+
+/// The quad of a column of 32, and its byte there.
+pub fn place(column: usize) -> (usize, usize) {
+    (column / 8 * 2 + column / 2 % 2, column / 4 % 2 + column % 2 * 2)
+}
+
+#[cfg(not(target_feature = "relaxed-simd"))]
+mod products {
+    use super::*;
+
+    /// The largest integer of an activation.
+    pub const MOST: f32 = super::super::activations::MOST;
+    /// What signed bytes are kept changed by, with XOR: they are quicker to unpack without a sign.
+    pub const SIGNED: u8 = 128;
+
+    /// Pairs of eight activations.
+    pub type Eight = [[i16; 2]; 4];
+
+    /// The activations of a block.
+    #[inline(always)]
+    pub fn eights(x: &ActivationBlock) -> &[Eight; 4] {
+        bytemuck::cast_ref(&x.pairs)
+    }
+
+    /// Sums of products, of a row in each lane.
+    pub struct ByteSums<S: Simd>(S, S::I32);
+
+    impl<S: Simd> ByteSums<S> {
+        #[inline(always)]
+        pub fn new(s: S) -> Self {
+            Self(s, s.splat_i32(0))
+        }
+
+        /// Adds those of a quad. Bytes are below 128.
+        #[inline(always)]
+        pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
+            let Self(s, sum) = *self;
+            let sum = s.dot_add(sum, s.and(bytes, 255), s.splat_pair(x[QUAD]));
+            self.1 = s.dot_add(sum, s.shift_right::<8>(bytes), s.splat_pair(x[QUAD + 2]));
+        }
+
+        #[inline(always)]
+        pub fn total(self) -> S::I32 {
+            self.1
+        }
+    }
+
+    /// The same for signed bytes.
+    pub struct SignedSums<S: Simd>(ByteSums<S>);
+
+    impl<S: Simd> SignedSums<S> {
+        #[inline(always)]
+        pub fn new(s: S, x: &ActivationBlock) -> Self {
+            Self(ByteSums(s, s.splat_i32(-128 * x.integer_sum())))
+        }
+
+        /// Adds those of a quad. Bytes have been changed by [`SIGNED`].
+        #[inline(always)]
+        pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
+            self.0.add::<QUAD>(bytes, x);
+        }
+
+        #[inline(always)]
+        pub fn total(self) -> S::I32 {
+            self.0.total()
+        }
+    }
+}
+
+#[cfg(target_feature = "relaxed-simd")]
+mod products {
+    use super::*;
+    use std::array::from_fn;
+
+    /// The largest integer of an activation: seven bits and six, and a sign.
+    pub const MOST: f32 = 8191.0;
+    pub const SIGNED: u8 = 0;
+
+    /// The upper and the lower seven bits of each quad of eight activations.
+    pub type Eight = [[[i8; 4]; 2]; 2];
+
+    #[inline(always)]
+    pub fn eights(x: &ActivationBlock) -> &[Eight; 4] {
+        &x.eights
+    }
+
+    /// Those of a block's integers.
+    #[inline(always)]
+    pub fn eights_of(integers: &[i16; 32]) -> [Eight; 4] {
+        from_fn(|eight| {
+            from_fn(|quad| {
+                let integers = [0, 4, 1, 5].map(|at| integers[8 * eight + 2 * quad + at]);
+                [integers.map(|integer| (integer >> 7) as i8), integers.map(|integer| (integer & 127) as i8)]
+            })
+        })
+    }
+
+    /// Sums with the upper bits and with the lower ones.
+    pub struct ByteSums<S: Simd>(S, [S::I32; 2]);
+
+    impl<S: Simd> ByteSums<S> {
+        #[inline(always)]
+        pub fn new(s: S) -> Self {
+            Self(s, [s.splat_i32(0); 2])
+        }
+
+        #[inline(always)]
+        pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
+            let Self(s, sums) = *self;
+            let x = x[QUAD].each_ref().map(|x| s.splat_quad(x));
+            self.1 = from_fn(|part| s.dot_bytes(sums[part], x[part], bytes));
+        }
+
+        #[inline(always)]
+        pub fn total(self) -> S::I32 {
+            let Self(s, [upper, lower]) = self;
+            s.add_i32(s.shift_left_i32::<7>(upper), lower)
+        }
+    }
+
+    /// The instruction takes a sign on one side only. There the bytes are, and 64 is added to the upper bits of activations; the
+    /// third sum is what that adds.
+    pub struct SignedSums<S: Simd>(S, [S::I32; 3]);
+
+    impl<S: Simd> SignedSums<S> {
+        #[inline(always)]
+        pub fn new(s: S, _x: &ActivationBlock) -> Self {
+            Self(s, [s.splat_i32(0); 3])
+        }
+
+        #[inline(always)]
+        pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
+            let Self(s, sums) = *self;
+            let [upper, lower] = x[QUAD].each_ref().map(|x| s.splat_quad(x));
+            let x = [s.add_i8(upper, 64), lower, s.splat_quad(&[64; 4])];
+            self.1 = from_fn(|part| s.dot_bytes(sums[part], bytes, x[part]));
+        }
+
+        #[inline(always)]
+        pub fn total(self) -> S::I32 {
+            let Self(s, [upper, lower, added]) = self;
+            s.add_i32(s.shift_left_i32::<7>(s.sub_i32(upper, added)), lower)
+        }
+    }
+}
