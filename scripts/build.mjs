@@ -67,7 +67,9 @@ const wasmFeatures = [
 const cores = {
   gpu: { features: "gpu" },
   cpu: { features: "cpu" },
+  "cpu-relaxed": { features: "bytes", relaxed: true },
   "cpu-threads": { features: "cpu", shared: true },
+  "cpu-relaxed-threads": { features: "bytes", shared: true, relaxed: true },
 };
 
 /** What makes a module whose memory several workers share. The most that it may ever have has to be said beforehand. */
@@ -82,7 +84,7 @@ const sharedMemory = {
 
 /** Compiles a core, with bindings by the program that `bindgen` promises. */
 async function buildCore(name, bindgen) {
-  const { features, shared } = cores[name];
+  const { features, shared, relaxed } = cores[name];
   const targets = process.env.CARGO_TARGET_DIR ?? at("target");
   // What is compiled with other flags has a folder of its own, so that neither makes the other out of date.
   const target = shared ? path.join(targets, "shared-memory") : targets;
@@ -90,9 +92,11 @@ async function buildCore(name, bindgen) {
   const compiled = path.join(target, "wasm32-unknown-unknown/release/plume.wasm");
   for (const product of [compiled, path.join(path.dirname(compiled), "deps/plume.wasm")])
     rmSync(product, { force: true });
-  const cargo = ["build", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"];
+  const cargo = ["rustc", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"];
   cargo.push("--target-dir", target, "--no-default-features", "--features", features);
   if (shared) cargo.push(...sharedMemory.arguments);
+  // For this crate alone, since no other has kernels: those it depends on are compiled once.
+  if (relaxed) cargo.push("--", "-C", "target-feature=+relaxed-simd");
   const flags = ["target-feature=+simd128", ...(shared ? sharedMemory.flags : [])];
   await start("cargo", cargo, root, {
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.map((flag) => `-C ${flag}`).join(" "),
@@ -109,7 +113,8 @@ async function buildCore(name, bindgen) {
   await bindgen;
   await start(path.join(targets, "bindgen/release/plume-bindgen"), [compiled, unfinished]);
   const wasm = path.join(unfinished, "plume_bg.wasm");
-  const enable = [...wasmFeatures, ...(shared ? ["threads"] : [])].map((feature) => `--enable-${feature}`);
+  const more = [...(shared ? ["threads"] : []), ...(relaxed ? ["relaxed-simd"] : [])];
+  const enable = [...wasmFeatures, ...more].map((feature) => `--enable-${feature}`);
   // More than -O1 takes five times as long and comes out larger, once compressed.
   await start("node", [at("node_modules/binaryen/bin/wasm-opt"), "-O1", ...enable, wasm, "-o", wasm]);
   rmSync(folder, { recursive: true, force: true });
@@ -179,13 +184,17 @@ export async function build() {
   const makeCore = (name) =>
     make(path.join(wasmFolder, name, "plume_bg.wasm"), core, () => buildCore(name, bindgenMade));
   // Most of a core's compiling keeps one processor busy. Those that share a folder of Cargo's take turns.
-  const makePlain = async () => [await makeCore("gpu"), await makeCore("cpu")].includes(true);
-  const made = [makePlain(), makeCore("cpu-threads"), bindgenMade];
+  const inTurns = async (...names) => {
+    let any = false;
+    for (const name of names) any = (await makeCore(name)) || any;
+    return any;
+  };
+  const made = [inTurns("gpu", "cpu", "cpu-relaxed"), inTurns("cpu-threads", "cpu-relaxed-threads"), bindgenMade];
   await Promise.allSettled(made); // Where one fails, the others' work is not left behind half done.
-  const [plain, shared] = await Promise.all(made);
+  const [alone, shared] = await Promise.all(made);
   const stamp = path.join(packageFolder, "dist/index.js");
   await make(stamp, ["pkg-templates", ...modelFiles.map((name) => path.join(model, name))], buildPackage);
-  if (plain || shared) report();
+  if (alone || shared) report();
   await make(
     path.join(siteFolder, "main.js"),
     ["www/index.html", "www/style.css", "www/icon.svg", "www/src", "www/tsconfig.json", stamp.slice(root.length)],

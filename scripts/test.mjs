@@ -23,12 +23,17 @@ const steps = [
   ["format of Rust", "cargo fmt --check"],
   ["format of the rest", "node_modules/.bin/prettier --check ."],
   ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
-  ...["gpu", "cpu"].map((core) => [
-    `clippy, wasm, ${core}`,
-    `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings`,
+  ...[
+    ["gpu", ""],
+    ["cpu", ""],
+    ["bytes", " -C target-feature=+relaxed-simd"],
+  ].map(([core, flags]) => [
+    `clippy, wasm, ${core}${flags}`,
+    `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings${flags}`,
   ]),
   ["build, strict TypeScript included", "npm run --silent build"],
   ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
+  ["the CPU's kernels by products of bytes", "cargo test --features bytes --test kernels --test goldens cpu"],
   ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
   ["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")],
   ["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"],

@@ -1,6 +1,5 @@
 // The cores in a page's worker.
 import { Cores, type Platform } from "./cores.js";
-import type { HelperCall } from "./helper.js";
 
 /** Written out, so that bundlers see what is imported. */
 const files = {
@@ -12,9 +11,17 @@ const files = {
     bindings: () => import("./wasm/cpu/plume.js"),
     module: () => new URL("./wasm/cpu/plume_bg.wasm", import.meta.url),
   },
+  "cpu-relaxed": {
+    bindings: () => import("./wasm/cpu-relaxed/plume.js"),
+    module: () => new URL("./wasm/cpu-relaxed/plume_bg.wasm", import.meta.url),
+  },
   "cpu-threads": {
     bindings: () => import("./wasm/cpu-threads/plume.js"),
     module: () => new URL("./wasm/cpu-threads/plume_bg.wasm", import.meta.url),
+  },
+  "cpu-relaxed-threads": {
+    bindings: () => import("./wasm/cpu-relaxed-threads/plume.js"),
+    module: () => new URL("./wasm/cpu-relaxed-threads/plume_bg.wasm", import.meta.url),
   },
 };
 
@@ -22,7 +29,7 @@ const platform: Platform = {
   // After a crash the page ends the worker, so that nobody asks for these a second time.
   bindings: (name) => files[name].bindings(),
   module: (name) => fetch(files[name].module()),
-  startHelper(module, memory, signal) {
+  startHelper(call, signal) {
     const worker = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "plume-lm helper" });
     return new Promise((resolve, reject) => {
       const fail = (why: string) => (worker.terminate(), reject(new Error(why)));
@@ -35,7 +42,7 @@ const platform: Platform = {
       worker.addEventListener("message", ready, { once: true });
       worker.addEventListener("error", ({ message }) => fail(message));
       worker.addEventListener("messageerror", () => fail("the core cannot be sent"));
-      worker.postMessage({ module, memory } satisfies HelperCall);
+      worker.postMessage(call);
     });
   },
   // Without waitAsync the core would need a worker from a blob to wait for itself, which sites may forbid.

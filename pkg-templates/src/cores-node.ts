@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { Cores, type Bindings, type CoreName, type Platform } from "./cores.js";
-import type { HelperCall } from "./helper.js";
 
 /** How often each core's bindings have been asked for: their query makes them another module to Node. */
 const counts: Partial<Record<CoreName, number>> = {};
@@ -14,9 +13,8 @@ const platform: Platform = {
     return import(`./wasm/${name}/plume.js?${count}`) as Promise<Bindings>;
   },
   module: (name) => readFile(new URL(`./wasm/${name}/plume_bg.wasm`, import.meta.url)),
-  startHelper(module, memory, signal) {
-    const workerData = { module, memory } satisfies HelperCall;
-    const worker = new Worker(new URL("./helper-node.js", import.meta.url), { workerData, execArgv: [] });
+  startHelper(call, signal) {
+    const worker = new Worker(new URL("./helper-node.js", import.meta.url), { workerData: call, execArgv: [] });
     return new Promise((resolve, reject) => {
       const giveUp = () => void worker.terminate();
       signal.addEventListener("abort", giveUp, { once: true });

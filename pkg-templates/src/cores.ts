@@ -1,9 +1,12 @@
-// The compiled cores: one for WebGPU and two for the CPU. A page downloads the one that it runs.
+// The compiled cores: one for WebGPU and four for the CPU. A page downloads the one that it runs.
 import { PlumeError } from "./errors.js";
+import { multipliesBytes } from "./relaxed-simd.js";
 import type { PlumeEngine } from "./wasm/gpu/plume.js";
 
 /** The names of the cores' folders. */
-export type CoreName = "gpu" | "cpu" | "cpu-threads";
+export type CoreName = "gpu" | "cpu" | "cpu-relaxed" | SharingCore;
+/** Those whose memory workers share. */
+export type SharingCore = "cpu-threads" | "cpu-relaxed-threads";
 
 /** The generated bindings of a core. */
 export interface Bindings extends Omit<typeof import("./wasm/gpu/plume.js"), "default" | "initSync"> {
@@ -18,14 +21,21 @@ export interface Platform {
   bindings(name: CoreName): Promise<Bindings>;
   /** A core's module: its bytes, or the answer of a server that has them. */
   module(name: CoreName): Promise<BufferSource | Response>;
-  /** Starts a worker that helps the cores of this module and memory, and resolves once it does. On the signal it gives up. */
-  startHelper(module: WebAssembly.Module, memory: WebAssembly.Memory, signal: AbortSignal): Promise<Helper>;
+  /** Starts a worker that helps, and resolves once it does. On the signal it gives up. */
+  startHelper(call: HelperCall, signal: AbortSignal): Promise<Helper>;
   /** Keeps the process until it is called back, where a process may end while a core's work is not done. */
   keep?(): () => void;
   /** Whether memory can be shared with workers. */
   readonly sharesMemory: boolean;
   /** How many threads run at once. */
   readonly processors: number;
+}
+
+/** What a worker is to help: a core's module and its memory. */
+export interface HelperCall {
+  core: SharingCore;
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
 }
 
 /** A worker that helps. */
@@ -54,13 +64,15 @@ export class Cores {
     return core;
   }
 
-  /** The core for the CPU, and how many threads it has. */
-  async cpu(threads = usualThreads(this.platform.processors)): Promise<[Core, number]> {
+  /** The core for the CPU, and how many threads it has. Tests want the plain kernels too. */
+  async cpu(threads = usualThreads(this.platform.processors), kernels = "auto"): Promise<[Core, number]> {
+    const cpu = kernels !== "plain" && multipliesBytes() ? "cpu-relaxed" : "cpu";
     if (threads > 1 && this.platform.sharesMemory) {
-      const core = await this.get("cpu-threads").catch(() => undefined); // Where memory cannot be had in that way.
-      if (core) return [core, await core.useThreads(threads)];
+      const name: SharingCore = `${cpu}-threads`;
+      const core = await this.get(name).catch(() => undefined); // Where memory cannot be had in that way.
+      if (core) return [core, await core.useThreads(name, threads)];
     }
-    return [await this.get("cpu"), 1];
+    return [await this.get(cpu), 1];
   }
 }
 
@@ -92,12 +104,13 @@ export class Core {
   }
 
   /** Has a number of threads ready to compute together, and tells how many there are then. */
-  async useThreads(threads: number): Promise<number> {
+  async useThreads(name: SharingCore, threads: number): Promise<number> {
     // One caller after the other, so that none starts what another is starting.
     this.starting = this.starting.then(async () => {
       const missing = this.crash ? 0 : Math.max(0, threads - 1 - this.helpers.length);
       const signal = AbortSignal.timeout(HELPER_PATIENCE);
-      const start = async () => this.platform.startHelper(this.module, this.memory, signal);
+      const call = { core: name, module: this.module, memory: this.memory };
+      const start = async () => this.platform.startHelper(call, signal);
       // With fewer it is slower, and as right.
       for (const result of await Promise.allSettled(Array.from({ length: missing }, start)))
         if (result.status === "fulfilled") this.helpers.push(result.value);

@@ -1,14 +1,15 @@
 // A worker that helps a core with its products, and does nothing else.
-import { help, initSync } from "./wasm/cpu-threads/plume.js";
+import type { HelperCall } from "./cores.js";
 
-/** What it is to help: the core's module and its memory. */
-export interface HelperCall {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-}
+/** Written out, so that bundlers see what is imported. */
+const bindings = {
+  "cpu-threads": () => import("./wasm/cpu-threads/plume.js"),
+  "cpu-relaxed-threads": () => import("./wasm/cpu-relaxed-threads/plume.js"),
+};
 
-addEventListener("message", ({ data }: MessageEvent<HelperCall>) => {
-  initSync(data);
+addEventListener("message", async ({ data: { core, module, memory } }: MessageEvent<HelperCall>) => {
+  const { help, initSync } = await bindings[core]();
+  initSync({ module, memory });
   postMessage("ready");
   help();
 });

@@ -86,7 +86,7 @@ export async function loadHere(origin: Origin, options: LoadOptions): Promise<Ru
         gpu_unavailable = error.message;
       }
   }
-  const [core, threads] = await origin.cores.cpu(options.threads);
+  const [core, threads] = await origin.cores.cpu(options.threads, (options as { kernels?: string }).kernels);
   return loadOn(core, origin, options, { device: "cpu", threads, gpu_unavailable });
 }
 

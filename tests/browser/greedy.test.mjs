@@ -7,7 +7,7 @@ import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { Plume } from "../../build/plume-lm/dist/node.js";
-import { checkGreedy, KINDS, share } from "../support.mjs";
+import { checkGreedy, conversations, KINDS, share } from "../support.mjs";
 
 const folders = {
   "/package/": path.join(root, "build/plume-lm"),
@@ -47,14 +47,16 @@ for (const [kind, { url }] of Object.entries(KINDS)) {
   });
 
   test(`${kind} on the CPU in Chromium, alone and with threads: greedy replies equal the reference's`, async (t) => {
-    for (const [server, expected] of [
-      [site, "CPU, SIMD"],
-      [isolated, "CPU, SIMD, 3 threads"],
+    for (const [server, kernels, expected] of [
+      [site, "plain", "CPU, SIMD"],
+      [site, "auto", "CPU, relaxed SIMD"],
+      [isolated, "auto", "CPU, relaxed SIMD, 3 threads"],
     ]) {
-      const options = { device: "cpu", threads: 3 };
-      const { adapter, replies } = await repliesIn(t, server, url, options, share(kind));
+      const options = { device: "cpu", threads: 3, kernels };
+      const asked = kernels === "plain" ? share(kind) : conversations(kind);
+      const { adapter, replies } = await repliesIn(t, server, url, options, asked);
       assert.equal(adapter, expected);
-      t.diagnostic(`${adapter}: ${checkGreedy(kind, share(kind), replies)}`);
+      t.diagnostic(`${adapter}: ${checkGreedy(kind, asked, replies)}`);
     }
   });
 }

@@ -12,7 +12,8 @@ const request = {
 const storyOf = async (lm) => (await lm.chat.completions.create(request)).choices[0].message.content;
 
 test("models with other numbers of threads write the same, in turns and at once", async (t) => {
-  const loads = [1, 2, 4, undefined].map((threads) => Plume.load(gguf("Q8_0"), { device: "cpu", threads }));
+  const load = (threads) => Plume.load(gguf("Q8_0"), { device: "cpu", threads, kernels: "plain" });
+  const loads = [1, 2, 4, undefined].map(load);
   const models = await Promise.all(loads);
   t.after(() => models.forEach((lm) => lm.dispose()));
   const names = await Promise.all(models.map(async (lm) => (await lm.stats()).adapter));
@@ -34,7 +35,7 @@ test("a process whose model was not disposed of ends when its work does", () => 
     timeout: 60_000,
   });
   assert.equal(status, 0, stderr);
-  assert.equal(stdout, "CPU, SIMD, 3 threads\n");
+  assert.match(stdout, /^CPU, (relaxed )?SIMD, 3 threads\n$/);
 });
 
 test("a number of threads that is none is refused", async () => {

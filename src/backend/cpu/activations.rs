@@ -2,8 +2,8 @@
 //! largest of the 32, which is hundreds of times less than 8 bits would lose, and close to what summing in f32 does.
 
 use super::bytes;
-#[cfg(target_feature = "relaxed-simd")]
-use super::bytes::{Eight, eights_of};
+#[cfg(feature = "bytes")]
+use super::bytes::Eight;
 use bytemuck::Zeroable;
 
 /// Values that share a scale.
@@ -16,7 +16,7 @@ pub const MOST: f32 = 32767.0;
 pub struct ActivationBlock {
     /// The integers, in order.
     pub pairs: [[i16; 2]; BLOCK / 2],
-    #[cfg(target_feature = "relaxed-simd")]
+    #[cfg(feature = "bytes")]
     pub eights: [Eight; BLOCK / 8],
     /// What they are multiples of.
     pub scale: f32,
@@ -29,10 +29,13 @@ pub struct ActivationBlock {
 impl ActivationBlock {
     /// At most 32 values; what is missing is zero.
     pub fn new(values: &[f32]) -> Self {
-        Self::within(values, bytes::MOST)
+        let block = Self::within(values, bytes::MOST);
+        #[cfg(feature = "bytes")]
+        let block = Self { eights: bytes::eights_of(bytemuck::cast_ref(&block.pairs)), ..block };
+        block
     }
 
-    /// With integers of at most `most`, where others multiply them by larger ones or sum up more.
+    /// With integers of at most `most`, for other products than those of weights.
     #[inline(always)]
     pub fn within(values: &[f32], most: f32) -> Self {
         let mut padded = [0.0; BLOCK];
@@ -45,8 +48,8 @@ impl ActivationBlock {
         let integers = integers.map(|integer| integer as i16);
         Self {
             pairs: bytemuck::cast(integers),
-            #[cfg(target_feature = "relaxed-simd")]
-            eights: eights_of(&integers),
+            #[cfg(feature = "bytes")]
+            eights: Zeroable::zeroed(),
             scale,
             half_sums,
             sum,

@@ -7,7 +7,7 @@
 use super::{activations::ActivationBlock, simd::Simd};
 
 pub use products::{ByteSums, MOST, SIGNED, SignedSums, eights};
-#[cfg(target_feature = "relaxed-simd")]
+#[cfg(feature = "bytes")]
 pub use products::{Eight, eights_of};
 
 /// The quad of a column of 32, and its byte there.
@@ -15,7 +15,7 @@ pub fn place(column: usize) -> (usize, usize) {
     (column / 8 * 2 + column / 2 % 2, column / 4 % 2 + column % 2 * 2)
 }
 
-#[cfg(not(target_feature = "relaxed-simd"))]
+#[cfg(not(feature = "bytes"))]
 mod products {
     use super::*;
 
@@ -38,8 +38,8 @@ mod products {
 
     impl<S: Simd> ByteSums<S> {
         #[inline(always)]
-        pub fn new(s: S) -> Self {
-            Self(s, s.splat_i32(0))
+        pub fn new(s: S, start: i32) -> Self {
+            Self(s, s.splat_i32(start))
         }
 
         /// Adds those of a quad. Bytes are below 128.
@@ -51,8 +51,8 @@ mod products {
         }
 
         #[inline(always)]
-        pub fn total(self) -> S::I32 {
-            self.1
+        pub fn total(self) -> S::F32 {
+            self.0.to_f32(self.1)
         }
     }
 
@@ -62,7 +62,7 @@ mod products {
     impl<S: Simd> SignedSums<S> {
         #[inline(always)]
         pub fn new(s: S, x: &ActivationBlock) -> Self {
-            Self(ByteSums(s, s.splat_i32(-128 * x.integer_sum())))
+            Self(ByteSums::new(s, -128 * x.integer_sum()))
         }
 
         /// Adds those of a quad. Bytes have been changed by [`SIGNED`].
@@ -72,23 +72,28 @@ mod products {
         }
 
         #[inline(always)]
-        pub fn total(self) -> S::I32 {
+        pub fn total(self) -> S::F32 {
             self.0.total()
         }
     }
 }
 
-#[cfg(target_feature = "relaxed-simd")]
+#[cfg(feature = "bytes")]
 mod products {
     use super::*;
     use std::array::from_fn;
 
-    /// The largest integer of an activation: seven bits and six, and a sign.
+    /// The largest integer of an activation: six bits, seven bits and a sign.
     pub const MOST: f32 = 8191.0;
     pub const SIGNED: u8 = 0;
 
-    /// The upper and the lower seven bits of each quad of eight activations.
-    pub type Eight = [[[i8; 4]; 2]; 2];
+    /// What the lower seven bits leave is a multiple of.
+    const UPPER: f32 = 128.0;
+    /// What makes the upper bits positive.
+    const RAISED: i8 = 64;
+
+    /// For each quad of eight activations the upper bits, the lower seven, and the upper ones raised.
+    pub type Eight = [[[i8; 4]; 3]; 2];
 
     #[inline(always)]
     pub fn eights(x: &ActivationBlock) -> &[Eight; 4] {
@@ -101,7 +106,8 @@ mod products {
         from_fn(|eight| {
             from_fn(|quad| {
                 let integers = [0, 4, 1, 5].map(|at| integers[8 * eight + 2 * quad + at]);
-                [integers.map(|integer| (integer >> 7) as i8), integers.map(|integer| (integer & 127) as i8)]
+                let upper = integers.map(|integer| (integer >> 7) as i8);
+                [upper, integers.map(|integer| (integer & 127) as i8), upper.map(|upper| upper + RAISED)]
             })
         })
     }
@@ -111,26 +117,26 @@ mod products {
 
     impl<S: Simd> ByteSums<S> {
         #[inline(always)]
-        pub fn new(s: S) -> Self {
-            Self(s, [s.splat_i32(0); 2])
+        pub fn new(s: S, start: i32) -> Self {
+            Self(s, [s.splat_i32(0), s.splat_i32(start)])
         }
 
         #[inline(always)]
         pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
-            let Self(s, sums) = *self;
-            let x = x[QUAD].each_ref().map(|x| s.splat_quad(x));
-            self.1 = from_fn(|part| s.dot_bytes(sums[part], x[part], bytes));
+            let Self(s, [upper, lower]) = *self;
+            let [x_upper, x_lower, _] = &x[QUAD];
+            self.1 =
+                [s.dot_bytes(upper, s.splat_quad(x_upper), bytes), s.dot_bytes(lower, s.splat_quad(x_lower), bytes)];
         }
 
         #[inline(always)]
-        pub fn total(self) -> S::I32 {
+        pub fn total(self) -> S::F32 {
             let Self(s, [upper, lower]) = self;
-            s.add_i32(s.shift_left_i32::<7>(upper), lower)
+            s.mul_add(s.to_f32(upper), s.splat_f32(UPPER), s.to_f32(lower))
         }
     }
 
-    /// The instruction takes a sign on one side only. There the bytes are, and 64 is added to the upper bits of activations; the
-    /// third sum is what that adds.
+    /// The instruction takes a sign on one side only, and bytes have one: upper bits are raised, and what that adds is summed too.
     pub struct SignedSums<S: Simd>(S, [S::I32; 3]);
 
     impl<S: Simd> SignedSums<S> {
@@ -141,16 +147,21 @@ mod products {
 
         #[inline(always)]
         pub fn add<const QUAD: usize>(&mut self, bytes: S::I16, x: &Eight) {
-            let Self(s, sums) = *self;
-            let [upper, lower] = x[QUAD].each_ref().map(|x| s.splat_quad(x));
-            let x = [s.add_i8(upper, 64), lower, s.splat_quad(&[64; 4])];
-            self.1 = from_fn(|part| s.dot_bytes(sums[part], bytes, x[part]));
+            let Self(s, [upper, lower, added]) = *self;
+            let [_, x_lower, x_raised] = &x[QUAD];
+            self.1 = [
+                s.dot_bytes(upper, bytes, s.splat_quad(x_raised)),
+                s.dot_bytes(lower, bytes, s.splat_quad(x_lower)),
+                s.dot_bytes(added, bytes, s.splat_quad(&[RAISED; 4])),
+            ];
         }
 
         #[inline(always)]
-        pub fn total(self) -> S::I32 {
-            let Self(s, [upper, lower, added]) = self;
-            s.add_i32(s.shift_left_i32::<7>(s.sub_i32(upper, added)), lower)
+        pub fn total(self) -> S::F32 {
+            let Self(s, sums) = self;
+            let [upper, lower, added] = sums.map(|sum| s.to_f32(sum));
+            let lower = s.mul_add(added, s.splat_f32(-UPPER), lower);
+            s.mul_add(upper, s.splat_f32(UPPER), lower)
         }
     }
 }

@@ -14,7 +14,7 @@ use std::array::from_fn;
 /// Tokens whose sums stay in registers together.
 const TOKENS: usize = 4;
 /// Panels of a vector product that are read side by side.
-const STREAMS: usize = if cfg!(target_feature = "relaxed-simd") { 8 } else { 4 };
+const STREAMS: usize = if cfg!(feature = "bytes") { 8 } else { 4 };
 /// Weights of a piece of a vector product, about: some hundred microseconds' work.
 const PIECE: usize = 1 << 20;
 

@@ -120,10 +120,10 @@ fn nibbles<S: Simd>(s: S, vector: &[u8; 32]) -> [S::I16; 2] {
     [s.and(lanes, 0x0f0f), s.and(s.shift_right::<4>(lanes), 0x0f0f)]
 }
 
-/// The products of nibbles in four vectors with a block of x.
+/// `start` and the products of nibbles in four vectors with a block of x.
 #[inline(always)]
-fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock) -> S::I32 {
-    let mut sums = ByteSums::new(s);
+fn nibble_products<S: Simd>(s: S, quants: &[[u8; 32]; 4], x: &ActivationBlock, start: i32) -> S::F32 {
+    let mut sums = ByteSums::new(s, start);
     for (vector, x) in s.rolled(quants).iter().zip(s.rolled(eights(x))) {
         let [first, second] = nibbles(s, vector);
         sums.add::<0>(first, x);
@@ -175,7 +175,7 @@ impl RowRecord for RowsQ8_0 {
             sums.add::<1>(s.load_i16(second), x);
         }
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
-        s.mul_add(s.to_f32(sums.total()), scales, sum)
+        s.mul_add(sums.total(), scales, sum)
     }
 
     #[inline(always)]
@@ -206,9 +206,9 @@ impl RowRecord for RowsQ4_0 {
 
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, _part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
-        let products = s.add_i32(nibble_products(s, &self.quants, x), s.splat_i32(-8 * x.integer_sum()));
+        let products = nibble_products(s, &self.quants, x, -8 * x.integer_sum());
         let scales = s.mul(s.half_bits(&self.scales), s.splat_f32(x.scale * HALF_UNIT));
-        s.mul_add(s.to_f32(products), scales, sum)
+        s.mul_add(products, scales, sum)
     }
 
     #[inline(always)]
@@ -252,10 +252,10 @@ impl RowRecord for RowsQ4K {
     #[inline(always)]
     fn multiply_add<S: Simd>(&self, s: S, part: usize, x: &ActivationBlock, sum: S::F32) -> S::F32 {
         let Some(part) = self.parts.get(part) else { return sum };
-        let products = nibble_products(s, &part.quants, x);
+        let products = nibble_products(s, &part.quants, x, 0);
         let scales = s.mul(s.mul(s.load_u8(&part.scales), s.load_f32(&self.d)), s.splat_f32(x.scale));
         let mins = s.mul(s.load_u8(&part.mins), s.load_f32(&self.dmin));
-        s.mul_add(mins, s.splat_f32(-x.sum), s.mul_add(s.to_f32(products), scales, sum))
+        s.mul_add(mins, s.splat_f32(-x.sum), s.mul_add(products, scales, sum))
     }
 
     #[inline(always)]
@@ -306,14 +306,13 @@ impl RowRecord for RowsQ6K {
         let units = s.mul(s.load_f32(&self.d), s.splat_f32(x.scale));
         let halves = s.rolled(&part.quants).iter().zip(s.rolled(eights(x).as_chunks().0));
         for ((quants, [first, second]), (scales, half_sum)) in halves.zip(part.scales.iter().zip(x.half_sums)) {
-            let mut sums = ByteSums::new(s);
+            let mut sums = ByteSums::new(s, -32 * half_sum);
             let [a, b, c, d] = six_bits(s, quants);
             sums.add::<0>(a, first);
             sums.add::<1>(b, first);
             sums.add::<0>(c, second);
             sums.add::<1>(d, second);
-            let products = s.add_i32(sums.total(), s.splat_i32(-32 * half_sum));
-            sum = s.mul_add(s.to_f32(products), s.mul(s.load_i8(scales), units), sum);
+            sum = s.mul_add(sums.total(), s.mul(s.load_i8(scales), units), sum);
         }
         sum
     }

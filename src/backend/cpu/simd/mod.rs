@@ -57,21 +57,20 @@ pub trait Simd: Copy + Send + Sync {
     fn multiply_high(self, a: Self::I16, b: Self::I16) -> Self::I16;
 
     /// sum[i] + a[4 i] b[4 i] + a[4 i + 1] b[4 i + 1] and so on, of bytes; none of b is negative.
-    #[cfg(target_feature = "relaxed-simd")]
-    fn dot_bytes(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
+    #[cfg(feature = "bytes")]
+    #[inline(always)]
+    fn dot_bytes(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32 {
+        let sum = self.dot_add(sum, self.shift_right_signed::<8>(self.shift_left::<8>(a)), self.and(b, 255));
+        self.dot_add(sum, self.shift_right_signed::<8>(a), self.shift_right::<8>(b))
+    }
     /// `quad` eight times.
-    #[cfg(target_feature = "relaxed-simd")]
-    fn splat_quad(self, quad: &[i8; 4]) -> Self::I16;
-    /// Adds to each byte.
-    #[cfg(target_feature = "relaxed-simd")]
-    fn add_i8(self, a: Self::I16, b: i8) -> Self::I16;
-    #[cfg(target_feature = "relaxed-simd")]
-    fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
-    #[cfg(target_feature = "relaxed-simd")]
-    fn shift_left_i32<const N: u32>(self, a: Self::I32) -> Self::I32;
+    #[cfg(feature = "bytes")]
+    #[inline(always)]
+    fn splat_quad(self, quad: &[i8; 4]) -> Self::I16 {
+        self.splat_pair(bytemuck::cast(*quad))
+    }
 
     fn splat_i32(self, value: i32) -> Self::I32;
-    fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Lane 2 v + i is the sum of lanes i, 2 + i, 4 + i and 6 + i of vector v.
     fn sum_of_pairs(self, a: [Self::I32; 4]) -> Self::I32;
     fn to_f32(self, a: Self::I32) -> Self::F32;
@@ -156,6 +155,8 @@ impl InstructionSet {
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "NEON",
+            #[cfg(target_feature = "simd128")]
+            Self::Simd128 if cfg!(target_feature = "relaxed-simd") => "relaxed SIMD",
             #[cfg(target_feature = "simd128")]
             Self::Simd128 => "SIMD",
         }

@@ -132,12 +132,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32 {
-        // SAFETY: as above.
-        from_fn(|i| unsafe { vaddq_s32(a[i], b[i]) })
-    }
-
-    #[inline(always)]
     fn to_f32(self, a: Self::I32) -> Self::F32 {
         // SAFETY: as above.
         a.map(|a| unsafe { vcvtq_f32_s32(a) })

@@ -95,11 +95,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn add_i32(self, a: [i32; 8], b: [i32; 8]) -> [i32; 8] {
-        from_fn(|i| a[i] + b[i])
-    }
-
-    #[inline(always)]
     fn to_f32(self, a: [i32; 8]) -> [f32; 8] {
         a.map(|a| a as f32)
     }

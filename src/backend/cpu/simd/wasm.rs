@@ -149,31 +149,6 @@ impl Simd for Simd128 {
         from_fn(|i| i32x4_relaxed_dot_i8x16_i7x16_add(a[i], b[i], sum[i]))
     }
 
-    #[cfg(target_feature = "relaxed-simd")]
-    #[inline(always)]
-    fn splat_quad(self, quad: &[i8; 4]) -> [v128; 2] {
-        // SAFETY: the array has four bytes; loads need no alignment.
-        [unsafe { v128_load32_splat(quad.as_ptr().cast()) }; 2]
-    }
-
-    #[cfg(target_feature = "relaxed-simd")]
-    #[inline(always)]
-    fn add_i8(self, a: [v128; 2], b: i8) -> [v128; 2] {
-        a.map(|a| i8x16_add(a, i8x16_splat(b)))
-    }
-
-    #[cfg(target_feature = "relaxed-simd")]
-    #[inline(always)]
-    fn sub_i32(self, a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
-        from_fn(|i| i32x4_sub(a[i], b[i]))
-    }
-
-    #[cfg(target_feature = "relaxed-simd")]
-    #[inline(always)]
-    fn shift_left_i32<const N: u32>(self, a: [v128; 2]) -> [v128; 2] {
-        a.map(|a| i32x4_shl(a, N))
-    }
-
     #[inline(always)]
     fn splat_i32(self, value: i32) -> [v128; 2] {
         [i32x4_splat(value); 2]
@@ -184,11 +159,6 @@ impl Simd for Simd128 {
         let [a, b, c, d] = a.map(|[low, high]| i32x4_add(low, high));
         let sum = |a, b| i32x4_add(i64x2_shuffle::<0, 2>(a, b), i64x2_shuffle::<1, 3>(a, b));
         [sum(a, b), sum(c, d)]
-    }
-
-    #[inline(always)]
-    fn add_i32(self, a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
-        from_fn(|i| i32x4_add(a[i], b[i]))
     }
 
     #[inline(always)]

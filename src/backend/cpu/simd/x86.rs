@@ -151,12 +151,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn add_i32(self, a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: as above.
-        unsafe { _mm256_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
     fn to_f32(self, a: __m256i) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_cvtepi32_ps(a) }
