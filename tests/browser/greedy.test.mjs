@@ -53,7 +53,7 @@ for (const [kind, { url }] of Object.entries(KINDS)) {
       [isolated, "auto", "CPU, relaxed SIMD, 3 threads"],
     ]) {
       const options = { device: "cpu", threads: 3, kernels };
-      const asked = kernels === "plain" ? share(kind) : conversations(kind);
+      const asked = server === site ? share(kind) : conversations(kind);
       const { adapter, replies } = await repliesIn(t, server, url, options, asked);
       assert.equal(adapter, expected);
       t.diagnostic(`${adapter}: ${checkGreedy(kind, asked, replies)}`);
