@@ -33,7 +33,10 @@ const steps = [
   ]),
   ["build, strict TypeScript included", "npm run --silent build"],
   ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
-  ["the CPU's kernels by products of bytes", "cargo test --features bytes --test kernels --test goldens -- cpu:: cpu_logits"],
+  [
+    "the CPU's kernels by products of bytes",
+    "cargo test --features bytes --test kernels --test goldens -- cpu:: cpu_logits",
+  ],
   ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
   ["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")],
   ["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"],
