@@ -1,5 +1,5 @@
 // What one or more threads of a page can do at most: bytes read from memory that no cache holds, and multiplications by the
-// instruction that Plume's kernels use.
+// instruction of Plume's plain kernels.
 import binaryen from "binaryen";
 
 /** Bytes of memory: far more than a processor's own caches. */

@@ -2,7 +2,7 @@
 //! 256 tokens, expanding keys and values would cost about as much.
 
 use super::{
-    activations::{self, ActivationBlock, BLOCK, quantise},
+    activations::{self, ActivationBlock, BLOCK, nearest, quantise},
     blocks::{EncodedRow, Format},
     cache::{CacheRecord, ENTRIES, EntryShape, MOST, TOGETHER},
     panels::Panels,
@@ -288,8 +288,6 @@ fn largest(values: &[f32; ENTRIES], least: f32) -> f32 {
 /// less. The compiler makes vectors of it.
 #[inline(always)]
 fn exponentials(values: &mut [f32; 8], largest: f32) {
-    /// 1.5 times 2^23: in a sum with it, the last bit is worth one.
-    const SHIFT: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first with so few bits that its products with small integers are exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     /// Of exp(r) - 1 - r over r^2, for |r| <= ln 2 / 2 (Cephes, expf).
@@ -297,12 +295,10 @@ fn exponentials(values: &mut [f32; 8], largest: f32) {
     *values = values.map(|value| {
         let x = value - largest;
         let x = if x < -87.0 { -87.0 } else { x };
-        let shifted = x * std::f32::consts::LOG2_E + SHIFT;
-        let power = shifted - SHIFT;
-        let r = x - power * LN_2[0] - power * LN_2[1];
+        let power = nearest(x * std::f32::consts::LOG2_E);
+        let r = x - power as f32 * LN_2[0] - power as f32 * LN_2[1];
         let polynomial = COEFFICIENTS[1..].iter().fold(COEFFICIENTS[0], |sum, coefficient| sum * r + coefficient);
-        let exponent = shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(127) << 23;
-        (polynomial * r * r + r + 1.0) * f32::from_bits(exponent)
+        (polynomial * r * r + r + 1.0) * f32::from_bits(((power + 127) as u32) << 23)
     });
 }
 
