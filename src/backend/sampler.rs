@@ -1,7 +1,11 @@
 //! The sampler of the backends that run on the processor, and the oracle of shaders/sample_*.wgsl.
 
-use super::sampling::{DRAWN, Rules, Sampling, noise, not_finite, occurrences};
+use super::sampling::{DRAWN, MOST_NOISE, Rules, Sampling, noise, not_finite, occurrences};
 use crate::Result;
+use std::borrow::Cow;
+
+/// Tokens of which the largest logit is found first.
+const RUN: usize = 256;
 
 /// What one reply's draws depend on.
 pub struct Sampler {
@@ -23,41 +27,61 @@ impl Sampler {
     /// # Errors
     /// [`crate::Error::Malformed`] where a logit is not finite.
     pub(super) fn choose(&mut self, logits: &[f32], position: u32) -> Result<u32> {
-        if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
+        if logits.iter().fold(0, |most, logit| most.max(logit.abs().to_bits())) >= f32::INFINITY.to_bits()
+            && let Some(logit) = logits.iter().find(|logit| !logit.is_finite())
+        {
             return Err(not_finite(*logit));
         }
         let logits = self.penalised(logits);
-        let threshold = if self.rules.filters() { self.threshold(&logits) } else { 0 };
-        let (mut best, mut most) = (0, 0);
-        for (id, &logit) in (0..).zip(&logits) {
-            if key(logit) < threshold {
-                continue;
-            }
-            let score = match self.rules.temperature {
-                0.0 => logit,
-                temperature => logit + temperature * noise(self.seed, position, id),
-            };
-            if key(score) > most {
-                (best, most) = (id, key(score));
-            }
-        }
-        if let Some(occurred) = self.occurred.get_mut(best as usize) {
+        let runs: Vec<u32> = logits.chunks(RUN).map(largest_key).collect();
+        let most = runs.iter().copied().fold(0, u32::max);
+        let best = match self.rules.temperature {
+            0.0 => first_of(&logits, &runs, most),
+            temperature => self.draw(&logits, &runs, most, temperature, position),
+        };
+        if let Some(occurred) = self.occurred.get_mut(best) {
             *occurred += DRAWN;
         }
-        Ok(best)
+        Ok(best as u32)
     }
 
-    fn penalised(&self, logits: &[f32]) -> Vec<f32> {
-        let mut logits = logits.to_vec();
-        for (logit, occurred) in logits.iter_mut().zip(&self.occurred) {
-            *logit = self.rules.penalised(*logit, *occurred);
+    fn penalised<'a>(&self, logits: &'a [f32]) -> Cow<'a, [f32]> {
+        if self.occurred.is_empty() {
+            return logits.into();
         }
-        logits
+        let logits = logits.iter().zip(&self.occurred);
+        logits.map(|(logit, occurred)| self.rules.penalised(*logit, *occurred)).collect()
     }
 
-    /// The key of the least logit that all filters keep.
-    fn threshold(&self, logits: &[f32]) -> u32 {
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    /// The token with the largest sum of logit and noise. Noise takes far longer to compute than all else, and a token whose
+    /// logit is too small to win with the most of it does not need any.
+    fn draw(&self, logits: &[f32], runs: &[u32], most: u32, temperature: f32, position: u32) -> usize {
+        let threshold = if self.rules.filters() { self.threshold(logits, from_key(most)) } else { 0 };
+        let score = |id: usize| key(logits[id] + temperature * noise(self.seed, position, id as u32));
+        let could_score = |logit: u32| key(from_key(logit) + temperature * MOST_NOISE);
+        let (mut best, mut wanted) = (0, score(first_of(logits, runs, most)));
+        let mut found = 0;
+        for (run, largest) in runs.iter().enumerate() {
+            if *largest < threshold || could_score(*largest) < wanted {
+                continue;
+            }
+            for id in (run * RUN..logits.len()).take(RUN) {
+                let logit = key(logits[id]);
+                if logit < threshold || could_score(logit) < wanted {
+                    continue;
+                }
+                let score = score(id);
+                if score > found {
+                    (best, found) = (id, score);
+                    wanted = wanted.max(score);
+                }
+            }
+        }
+        best
+    }
+
+    /// The key of the least logit that all filters keep. `most` is the largest.
+    fn threshold(&self, logits: &[f32], most: f32) -> u32 {
         let mut threshold = key(most + self.rules.min_p);
         let mut keys: Vec<u32> = logits.iter().map(|logit| key(*logit)).collect();
         let mut least = 0;
@@ -67,9 +91,10 @@ impl Sampler {
             threshold = threshold.max(least);
         }
         if self.rules.top_p > 0 {
-            keys.retain(|key| *key >= least);
-            keys.sort_unstable_by(|a, b| b.cmp(a));
             let mass = |key: &u32| u64::from(self.mass(from_key(*key) - most));
+            // What has no mass changes no sum.
+            keys.retain(|key| *key >= least && mass(key) > 0);
+            keys.sort_unstable_by(|a, b| b.cmp(a));
             let total: u64 = keys.iter().map(mass).sum();
             let wanted = (u128::from(total) * u128::from(self.rules.top_p)) >> 32;
             let mut sum = 0;
@@ -91,11 +116,21 @@ impl Sampler {
 /// Orders as the values do. Never 0 for a number.
 fn key(value: f32) -> u32 {
     let bits = value.to_bits();
-    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+    bits ^ ((bits as i32 >> 31) as u32 | 1 << 31)
 }
 
 fn from_key(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key ^ 1 << 31 } else { !key })
+}
+
+fn largest_key(logits: &[f32]) -> u32 {
+    logits.iter().fold(0, |most, logit| most.max(key(*logit)))
+}
+
+/// The first token whose key this is, where `runs` are the largest keys of each run of tokens.
+fn first_of(logits: &[f32], runs: &[u32], wanted: u32) -> usize {
+    let run = runs.iter().position(|largest| *largest == wanted).unwrap_or(0);
+    run * RUN + logits[run * RUN..].iter().position(|logit| key(*logit) == wanted).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -187,7 +222,7 @@ mod tests {
     fn the_repetition_penalty_lowers_tokens_of_either_sign_once() {
         let sampling = Sampling { temperature: 0.0, repetition_penalty: 2.0, ..PLAIN };
         let mut sampler = sampler(sampling, 3, &[0, 0, 1, 9]);
-        assert_eq!(sampler.penalised(&[2.0, -2.0, 2.0]), [1.0, -4.0, 2.0]);
+        assert_eq!(*sampler.penalised(&[2.0, -2.0, 2.0]), [1.0, -4.0, 2.0]);
         assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 0).unwrap(), 2);
         assert_eq!(sampler.choose(&[2.0, -2.0, 1.5], 1).unwrap(), 0, "what was drawn has occurred");
     }
@@ -196,11 +231,11 @@ mod tests {
     fn frequency_and_presence_penalties_count_what_was_drawn() {
         let sampling = Sampling { temperature: 0.0, frequency_penalty: 0.5, presence_penalty: 0.25, ..PLAIN };
         let mut sampler = Sampler::new(&sampling, 7, 3, &[2, 2, 2], &[1, 1]);
-        assert_eq!(sampler.penalised(&[3.0, 3.0, 3.0]), [3.0, 1.75, 3.0]);
+        assert_eq!(*sampler.penalised(&[3.0, 3.0, 3.0]), [3.0, 1.75, 3.0]);
         assert_eq!(sampler.choose(&[3.0, 3.0, 1.0], 0).unwrap(), 0);
-        assert_eq!(sampler.penalised(&[3.0, 3.0, 3.0]), [2.25, 1.75, 3.0]);
+        assert_eq!(*sampler.penalised(&[3.0, 3.0, 3.0]), [2.25, 1.75, 3.0]);
         let all = Sampling { repetition_penalty: 2.0, presence_penalty: -1.0, ..sampling };
-        assert_eq!(Sampler::new(&all, 7, 3, &[0], &[0, 2]).penalised(&[4.0, 4.0, -4.0]), [2.5, 4.0, -7.5]);
+        assert_eq!(*Sampler::new(&all, 7, 3, &[0], &[0, 2]).penalised(&[4.0, 4.0, -4.0]), [2.5, 4.0, -7.5]);
     }
 
     #[test]
@@ -213,6 +248,21 @@ mod tests {
         assert_eq!(forwards, backwards);
         assert_ne!(forwards, (0..100).map(|position| draw(8, position)).collect::<Vec<_>>());
         assert_ne!(forwards, (0..100).map(|position| draw(7 + (1 << 32), position)).collect::<Vec<_>>());
+    }
+
+    /// Of several runs, with logits near and far from the largest, and ties.
+    #[test]
+    fn a_draw_is_the_largest_sum_of_logit_and_noise_of_all() {
+        for (temperature, spread) in [(0.2, 1.0), (0.7, 20.0), (1.0, 60.0), (5.0, 3.0), (100.0, 60.0)] {
+            let logits: Vec<f32> =
+                (0..3 * RUN + 17).map(|id| ((id * id % 611) as f32 / 611.0 - 0.7) * spread).collect();
+            for position in 0..100 {
+                let score = |id: &usize| key(logits[*id] + temperature * noise(7, position, *id as u32));
+                let expected = (0..logits.len()).rev().max_by_key(score).unwrap();
+                let found = sampler(Sampling { temperature, ..PLAIN }, logits.len(), &[]).choose(&logits, position);
+                assert_eq!(found.unwrap() as usize, expected, "temperature {temperature}, position {position}");
+            }
+        }
     }
 
     #[test]

@@ -136,6 +136,9 @@ pub fn noise(seed: u64, position: u32, id: u32) -> f32 {
     -exponential(bits).ln()
 }
 
+/// No token has more: -ln(2^-33) is 22.9.
+pub const MOST_NOISE: f32 = 23.0;
+
 /// -ln(u), u = 1 - (bits + 1/2) / 2^32. Most winners of a draw have u near 1, where the logarithm has lost its digits and
 /// the series has not; elsewhere 24 bits will do.
 fn exponential(bits: u32) -> f32 {
@@ -214,6 +217,7 @@ mod tests {
             let found = f64::from(exponential(bits));
             assert!((found / exact - 1.0).abs() < 1e-3, "{bits}: {found} and {exact}");
         }
+        assert!(-exponential(0).ln() < MOST_NOISE);
         assert!(exponential(u32::MAX).ln().is_finite() && exponential(u32::MAX) > 17.0);
     }
 }

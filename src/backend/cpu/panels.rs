@@ -119,11 +119,12 @@ impl Panels {
                 }
             });
         });
-        let mut rows = vec![0.0; tokens * self.rows];
         if tokens == 1 {
-            rows.copy_from_slice(&sums.as_flattened()[..self.rows]);
+            let mut rows = sums.into_flattened();
+            rows.truncate(self.rows);
             return rows;
         }
+        let mut rows = vec![0.0; tokens * self.rows];
         pool.run(&mut rows, self.rows, tokens * self.rows, |token, row| {
             for (panel, row) in row.chunks_mut(ROWS).enumerate() {
                 row.copy_from_slice(&sums[panel * tokens + token][..row.len()]);

@@ -1,5 +1,7 @@
 //! Shares work among threads. A pool's helpers start once; between two jobs they spin for a moment, since the next one mostly
 //! follows within microseconds, and then sleep. A job does not wait for helpers that come late: whoever is there takes pieces.
+//! Each thread begins with its own share of them, the same one in every job, so that it finds in its caches what it has had there,
+//! and goes on with the others'.
 
 use std::{
     cell::{Cell, UnsafeCell},
@@ -21,6 +23,9 @@ const MOST_LOOKS: u64 = 1 << 34;
 
 /// Multiplications of some ten microseconds.
 const WORTH_SHARING: usize = 1 << 16;
+
+/// Shares of a job at most. More threads than that have some in common.
+const MOST_SHARES: usize = 16;
 
 /// Helpers may enter the job.
 const OPEN: u32 = 1 << 31;
@@ -47,8 +52,10 @@ pub struct Shared {
     job: UnsafeCell<Option<Job>>,
     /// How many helpers the job may have. One more does no harm.
     most: AtomicU32,
-    /// The next piece that nobody has taken.
-    next: AtomicUsize,
+    /// How many helpers there have been.
+    helpers: AtomicUsize,
+    /// How many pieces of each share have been taken.
+    taken: [Taken; MOST_SHARES],
     sleeping: AtomicU32,
     sleepers: Mutex<()>,
     wake: Condvar,
@@ -58,12 +65,18 @@ pub struct Shared {
     closed: AtomicBool,
 }
 
+/// Alone in what processors' caches exchange.
+#[derive(Default)]
+#[repr(align(64))]
+struct Taken(AtomicUsize);
+
 /// A call of a closure that lives until the job has ended.
 #[derive(Clone, Copy)]
 struct Job {
     call: unsafe fn(*const (), usize),
     closure: *const (),
     pieces: usize,
+    shares: usize,
 }
 
 // SAFETY: `job` is written by the one caller while no helper is behind the gate, and read by those behind it; what its
@@ -79,7 +92,8 @@ impl Shared {
             generation: AtomicU32::new(0),
             job: UnsafeCell::new(None),
             most: AtomicU32::new(0),
-            next: AtomicUsize::new(0),
+            helpers: AtomicUsize::new(0),
+            taken: Default::default(),
             sleeping: AtomicU32::new(0),
             sleepers: Mutex::new(()),
             wake: Condvar::new(),
@@ -90,6 +104,7 @@ impl Shared {
 
     /// Lets this thread help until the pool is gone.
     pub fn help(&self) {
+        let own = self.helpers.fetch_add(1, SeqCst) + 1;
         let mut done = 0;
         while let Some(generation) = self.next_job(done) {
             done = generation;
@@ -101,7 +116,7 @@ impl Shared {
             // SAFETY: the gate was open, so the job is written, and stays until this thread has left.
             let job = unsafe { *self.job.get() };
             if let Some(job) = job
-                && catch_unwind(AssertUnwindSafe(|| self.take_pieces(job))).is_err()
+                && catch_unwind(AssertUnwindSafe(|| self.take_pieces(job, own))).is_err()
             {
                 self.fail();
             }
@@ -139,15 +154,24 @@ impl Shared {
         found
     }
 
-    fn take_pieces(&self, job: Job) {
-        loop {
-            let piece = self.next.fetch_add(1, SeqCst);
-            if piece >= job.pieces {
-                return;
+    /// Takes those of share `own` first.
+    fn take_pieces(&self, job: Job, own: usize) {
+        for share in (own..own + job.shares).map(|share| share % job.shares) {
+            let Taken(taken) = &self.taken[share];
+            let [first, end] = [share, share + 1].map(|share| job.pieces * share / job.shares);
+            while taken.load(SeqCst) < end - first {
+                let piece = first + taken.fetch_add(1, SeqCst);
+                if piece < end {
+                    // SAFETY: the closure lives until the job has ended, which it has not while a thread is at a piece.
+                    unsafe { (job.call)(job.closure, piece) };
+                }
             }
-            // SAFETY: the closure lives until the job has ended, which it has not while a thread is at a piece.
-            unsafe { (job.call)(job.closure, piece) };
         }
+    }
+
+    /// Says how many pieces of each of so many shares have been taken.
+    fn set_taken(&self, shares: usize, pieces: usize) {
+        self.taken[..shares].iter().for_each(|Taken(taken)| taken.store(pieces, SeqCst));
     }
 
     fn wake_all(&self) {
@@ -241,26 +265,27 @@ impl Pool {
             // SAFETY: `closure` is a reference to an F, which lives until the job has ended.
             unsafe { (*closure.cast::<F>())(piece) }
         }
-        let job = Job { call: call::<F>, closure: (&raw const work).cast(), pieces };
+        let shares = threads.min(MOST_SHARES);
+        let job = Job { call: call::<F>, closure: (&raw const work).cast(), pieces, shares };
         let shared = &*self.shared;
         // SAFETY: the gate is shut and nobody is behind it: the last job has ended, and only this thread begins jobs.
         unsafe { *shared.job.get() = Some(job) };
-        shared.next.store(0, SeqCst);
+        shared.set_taken(shares, 0);
         shared.most.store(threads as u32 - 1, SeqCst);
         shared.gate.fetch_or(OPEN, SeqCst);
         shared.generation.fetch_add(1, SeqCst);
         shared.wake_all();
         /// Ends the job also where a piece panics: helpers must not go on with what is gone.
-        struct End<'a>(&'a Shared);
+        struct End<'a>(&'a Shared, usize);
         impl Drop for End<'_> {
             fn drop(&mut self) {
-                self.0.next.store(usize::MAX / 2, SeqCst);
+                self.0.set_taken(self.1, usize::MAX / 2);
                 self.0.gate.fetch_and(!OPEN, SeqCst);
                 self.0.wait_until_left();
             }
         }
-        let end = End(shared);
-        shared.take_pieces(job);
+        let end = End(shared, shares);
+        shared.take_pieces(job, 0);
         drop(end);
         assert!(!shared.failed.load(SeqCst), "a thread of the pool has panicked");
     }
