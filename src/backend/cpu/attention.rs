@@ -10,11 +10,12 @@ use super::{
     simd::{InstructionSet, Kernel, Simd},
 };
 use crate::{Result, backend::MatrixDescriptor};
-use bytemuck::Zeroable;
 use std::array::from_fn;
 
 /// Heads whose queries are multiplied with an entry of the cache together.
-pub const HEADS: usize = 4;
+const HEADS: usize = 4;
+/// So many where threads would have nothing to do otherwise.
+const FEWER_HEADS: usize = 2;
 /// The largest integer that a scale of an entry becomes. Of products of two such numbers eight are summed in 32 bits.
 const MOST_SCALE: f32 = 16383.0;
 
@@ -71,6 +72,11 @@ impl HeadMatrices {
     }
 }
 
+/// How many of a token's heads a thread takes at a time, where threads share that token.
+pub fn heads_at_once(heads: usize, threads: usize) -> usize {
+    if heads.div_ceil(HEADS).is_multiple_of(threads) { HEADS } else { FEWER_HEADS }
+}
+
 /// One token's attention, of some of its heads.
 pub struct Attend<'a> {
     /// [heads, nope + rope], rotated.
@@ -90,12 +96,17 @@ pub struct Attend<'a> {
 
 impl Attend<'_> {
     pub fn run(self, set: InstructionSet) {
+        if self.key.len() > FEWER_HEADS { self.together::<HEADS>(set) } else { self.together::<FEWER_HEADS>(set) }
+    }
+
+    /// `N` heads together.
+    fn together<const N: usize>(self, set: InstructionSet) {
         let (shape, heads) = (self.shape, self.key.len());
         let (qk, v) = (self.queries.len() / heads, self.out.len() / heads);
-        let heads = self.queries.chunks(HEADS * qk).zip(self.key.chunks(HEADS)).zip(self.value.chunks(HEADS));
-        for (((queries, key), value), out) in heads.zip(self.out.chunks_mut(HEADS * v)) {
-            let queries = &absorb(set, queries, qk, key, shape, self.scale);
-            let mut sums = vec![[[[0.0; ROWS]; BLOCK / ROWS]; HEADS]; shape.latent_blocks()];
+        let heads = self.queries.chunks(N * qk).zip(self.key.chunks(N)).zip(self.value.chunks(N));
+        for (((queries, key), value), out) in heads.zip(self.out.chunks_mut(N * v)) {
+            let queries = &absorb::<N>(set, queries, qk, key, shape, self.scale);
+            let mut sums = vec![[[[0.0; ROWS]; BLOCK / ROWS]; N]; shape.latent_blocks()];
             set.run(SumLatents { queries, records: self.records, entries: self.entries, sums: &mut sums });
             for (head, (value, out)) in value.iter().zip(out.chunks_exact_mut(v)).enumerate() {
                 let latent: Vec<_> =
@@ -109,14 +120,16 @@ impl Attend<'_> {
 }
 
 /// Thirty-two values of each of some heads, as integers.
-#[derive(Clone, Copy, Zeroable)]
-struct HeadBlock {
+#[derive(Clone, Copy)]
+struct HeadBlock<const N: usize> {
     /// [pair][head]
-    pairs: [[[i16; 2]; HEADS]; BLOCK / 2],
-    scales: [f32; HEADS],
+    pairs: [[[i16; 2]; N]; BLOCK / 2],
+    scales: [f32; N],
 }
 
-impl HeadBlock {
+impl<const N: usize> HeadBlock<N> {
+    const ZEROS: Self = Self { pairs: [[[0; 2]; N]; BLOCK / 2], scales: [0.0; N] };
+
     #[inline(always)]
     fn put(&mut self, head: usize, values: &[f32]) {
         let block = ActivationBlock::within(values, MOST);
@@ -126,15 +139,15 @@ impl HeadBlock {
 }
 
 /// Queries of latents, by blocks as the cache has them: scale (Wk^T q_nope, q_pe). Heads that are missing are zero.
-fn absorb(
+fn absorb<const N: usize>(
     set: InstructionSet,
     queries: &[f32],
     qk: usize,
     key: &[Panels],
     shape: EntryShape,
     scale: f32,
-) -> Vec<HeadBlock> {
-    let mut blocks = vec![HeadBlock::zeroed(); shape.blocks()];
+) -> Vec<HeadBlock<N>> {
+    let mut blocks = vec![HeadBlock::<N>::ZEROS; shape.blocks()];
     let mut latent = vec![[0.0; ROWS]; shape.rank.div_ceil(ROWS)];
     for (head, (query, key)) in queries.chunks_exact(qk).zip(key).enumerate() {
         let (q_nope, q_pe) = query.split_at(qk - shape.rope);
@@ -151,29 +164,29 @@ fn absorb(
 
 /// Softmax over the entries' products with the queries, and the entries' latents summed by it. Scores are exponentiated against
 /// the largest so far, and what was summed before is corrected where a larger one comes (arXiv 1805.02867).
-struct SumLatents<'a> {
+struct SumLatents<'a, const N: usize> {
     /// Scaled.
-    queries: &'a [HeadBlock],
+    queries: &'a [HeadBlock<N>],
     records: &'a [CacheRecord],
     entries: usize,
     /// Zeros, to become the sums: [block][head].
-    sums: &'a mut [[[[f32; ROWS]; BLOCK / ROWS]; HEADS]],
+    sums: &'a mut [[[[f32; ROWS]; BLOCK / ROWS]; N]],
 }
 
-impl Kernel for SumLatents<'_> {
+impl<const N: usize> Kernel for SumLatents<'_, N> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let blocks = self.queries.len();
-        let (mut most, mut total) = ([f32::NEG_INFINITY; HEADS], [0.0; HEADS]);
+        let (mut most, mut total) = ([f32::NEG_INFINITY; N], [0.0; N]);
         for (index, records) in self.records.chunks_exact(blocks).enumerate() {
             let count = (self.entries - index * ENTRIES).min(ENTRIES);
-            let mut weights = [[0.0; ENTRIES]; HEADS];
+            let mut weights = [[0.0; ENTRIES]; N];
             for eight in 0..count.div_ceil(TOGETHER) {
                 for (weights, scores) in weights.iter_mut().zip(scores(s, records, eight, self.queries)) {
                     weights.as_chunks_mut().0[eight] = s.store_f32(scores);
                 }
             }
-            let mut corrections = [0.0; HEADS];
+            let mut corrections = [0.0; N];
             for (head, weights) in weights.iter_mut().enumerate() {
                 weights[count..].fill(f32::NEG_INFINITY);
                 let larger = largest(weights, most[head]);
@@ -205,10 +218,15 @@ impl Kernel for SumLatents<'_> {
 
 /// For each head the products of its query with entries 8 `eight` and seven more.
 #[inline(always)]
-fn scores<S: Simd>(s: S, records: &[CacheRecord], eight: usize, queries: &[HeadBlock]) -> [S::F32; HEADS] {
-    let mut sums = [s.splat_f32(0.0); HEADS];
+fn scores<S: Simd, const N: usize>(
+    s: S,
+    records: &[CacheRecord],
+    eight: usize,
+    queries: &[HeadBlock<N>],
+) -> [S::F32; N] {
+    let mut sums = [s.splat_f32(0.0); N];
     for (record, query) in records.iter().zip(queries) {
-        let mut products = [s.splat_i32(0); HEADS];
+        let mut products = [s.splat_i32(0); N];
         for (quants, pairs) in record.pairs_of_values(s, eight).zip(&query.pairs) {
             for (product, pair) in products.iter_mut().zip(pairs) {
                 *product = s.dot_add(*product, quants, s.splat_pair(*pair));
@@ -233,13 +251,13 @@ fn ordered(block: &ActivationBlock) -> Ordered {
 
 /// sums corrections + weights latents, for 32 values of the latents of the first `count` entries, and for each head.
 #[inline(always)]
-fn add_latents<S: Simd>(
+fn add_latents<S: Simd, const N: usize>(
     s: S,
     record: &CacheRecord,
-    weights: &[(Ordered, f32); HEADS],
+    weights: &[(Ordered, f32); N],
     count: usize,
-    corrections: &[f32; HEADS],
-    sums: &mut [[[f32; ROWS]; BLOCK / ROWS]; HEADS],
+    corrections: &[f32; N],
+    sums: &mut [[[f32; ROWS]; BLOCK / ROWS]; N],
 ) {
     let mut scales = record.scales;
     // What was in the cache before may be no number.
@@ -248,7 +266,7 @@ fn add_latents<S: Simd>(
     let scale_of_scales = scales.scale * 32768.0;
     let scales = ordered(&scales);
     // What an entry's integers are multiplied with: [eight][head].
-    let factors: [[[i16; 2 * TOGETHER]; HEADS]; ENTRIES / TOGETHER] = from_fn(|eight| {
+    let factors: [[[i16; 2 * TOGETHER]; N]; ENTRIES / TOGETHER] = from_fn(|eight| {
         let scales = s.load_i16(bytemuck::cast_ref(&scales[eight]));
         from_fn(|head| {
             let weights = s.load_i16(bytemuck::cast_ref(&weights[head].0[eight]));
@@ -256,8 +274,8 @@ fn add_latents<S: Simd>(
         })
     });
     for eight in 0..BLOCK / ROWS {
-        let products: [[S::I32; HEADS]; 4] = from_fn(|pair| {
-            let mut products = [s.splat_i32(0); HEADS];
+        let products: [[S::I32; N]; 4] = from_fn(|pair| {
+            let mut products = [s.splat_i32(0); N];
             for (latents, factors) in record.pairs_of_entries(s, 4 * eight + pair).zip(s.rolled(&factors)) {
                 for (product, factors) in products.iter_mut().zip(factors) {
                     *product = s.dot_add_anywhere(*product, latents, s.load_i16(bytemuck::cast_ref(factors)));
@@ -332,7 +350,7 @@ mod tests {
         let entry = |position: usize, length: usize, value: f32| -> Vec<f32> {
             (0..length).map(|i| ((position * 31 + i * 7) as f32).sin() * value).collect()
         };
-        let mut query = vec![HeadBlock::zeroed(); shape.blocks()];
+        let mut query = vec![HeadBlock::<HEADS>::ZEROS; shape.blocks()];
         for (index, block) in query.iter_mut().enumerate() {
             (0..HEADS).for_each(|head| block.put(head, &entry(head + index, BLOCK, 0.3)));
         }

@@ -16,7 +16,7 @@ use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Samplin
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
-use attention::{Attend, HEADS, HeadMatrices};
+use attention::{Attend, HeadMatrices, heads_at_once};
 use blocks::{EncodedRow, Format};
 use bytemuck::Zeroable;
 use cache::{Cache, EntryShape};
@@ -230,7 +230,7 @@ impl Backend for CpuBackend {
 
         let mut values = vec![0.0; tokens * heads * v];
         // One token is shared among threads by its heads.
-        let heads_at_once = if tokens == 1 { HEADS.min(heads) } else { heads };
+        let heads_at_once = if tokens == 1 { heads_at_once(heads, self.pool.threads()).min(heads) } else { heads };
         let pieces = heads.div_ceil(heads_at_once);
         let operations = tokens * heads * shape.rank * (qk + v + 2 * (position + tokens));
         self.pool.run(&mut values, heads_at_once * v, operations, |piece, out| {

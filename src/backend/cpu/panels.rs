@@ -105,7 +105,10 @@ impl Panels {
         // One thread has nobody to share with, and long runs of panels are read faster than short ones.
         let at_once = match pool.threads() {
             1 => panels,
-            threads => (PIECE / (ROWS * self.columns)).clamp(1, panels.div_ceil(4 * threads)),
+            threads => {
+                let most = (PIECE / (ROWS * self.columns)).min(panels / (4 * threads));
+                (most / STREAMS * STREAMS).max(STREAMS)
+            }
         };
         pool.run(&mut sums, at_once * tokens, self.rows * self.columns * tokens, |piece, sums| {
             let first = piece * at_once;
