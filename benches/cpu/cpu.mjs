@@ -2,7 +2,7 @@
 //
 // Decode is the difference of two whole replies of other lengths to the same short prompt, so that it does not depend on which
 // tokens make text; prefill is the time of a reply of one token to a long prompt, which begins differently each time, so that no
-// cache holds it.
+// cache holds it. Natively, against llama.cpp's own CPU build, both are measured directly, of as many tokens.
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -13,10 +13,13 @@ import { median } from "../median.mjs";
 import { folders, prepare } from "../peers/browser.mjs";
 import { limits, measureLimits } from "./limits.mjs";
 import { writeModel } from "./model.mjs";
+import { prepareNative, runNative } from "./native.mjs";
 
 const MIB = 1 << 20;
 const [SHORT, LONG] = [8, 72];
 const STORY = "Tell me a story about a brave fox named Pip.";
+/** Of the long prompt, about. */
+const PROMPT_TOKENS = 150;
 const prompt = "Tell me a story about a brave fox and a bear. ".repeat(6);
 
 /** Runs in the page: loads the model with one engine, and gives tokens a second. */
@@ -77,14 +80,77 @@ function roofline(most, { bytes, weights }) {
   return { read_gbs, multiply_gs, bytes_tps: (read_gbs * 1e9) / bytes, multiply_tps: (multiply_gs * 1e9) / weights };
 }
 
+/** The rows of a model in Chromium. `read` is what a token needs of it: where it is known, limits are measured beside. */
+async function inChromium(file, { runs, ...one }, read) {
+  const site = await serve({ "/model.gguf": file, "/cpu/": import.meta.dirname, ...folders }, { isolated: true });
+  const results = { plume: [], peer: [] };
+  const most = [];
+  for (let index = 0; index < runs; index++) {
+    if (read) most.push(await limitsIn(site, one.threads));
+    results.plume.push(await runIn(site, "plume", one.threads));
+    results.peer.push(await runIn(site, "wllama", one.threads));
+  }
+  await site.close();
+  const { prompt_tokens } = results.plume[0];
+  for (const result of [...results.plume, ...results.peer])
+    result.prefill_tps = prompt_tokens / (result.prefill_ms / 1000);
+  const middle = (engine, value) => median(results[engine].map(value));
+  const peaks = {
+    plume_peak_mib: middle("plume", (run) => run.peak_mib),
+    peer_peak_mib: middle("peer", (run) => run.peak_mib),
+    plume_core_mib: middle("plume", (run) => run.memory / MIB),
+    file_mib: statSync(file).size / MIB,
+  };
+  return rowsOf({ ...one, runtime: "chromium", peer: "wllama" }, results, peaks, read && roofline(most, read));
+}
+
+/** Its rows natively. */
+function natively(file, { runs, ...one }) {
+  const results = { plume: [], peer: [] };
+  for (let index = 0; index < runs; index++)
+    for (const [engine, name] of [
+      ["plume", "plume"],
+      ["peer", "llama"],
+    ])
+      results[engine].push(runNative(name, file, one.threads, { prompt: PROMPT_TOKENS, tokens: LONG - SHORT }));
+  return rowsOf({ ...one, runtime: "native", peer: "llama.cpp" }, results);
+}
+
+function rowsOf(one, results, peaks, limit) {
+  const adapters = { plume: results.plume[0].adapter, peer: results.peer[0].adapter };
+  const rows = [];
+  for (const phase of ["decode", "prefill"]) {
+    const [plume_tps, peer_tps] = ["plume", "peer"].map((engine) =>
+      median(results[engine].map((result) => result[`${phase}_tps`])),
+    );
+    if (!(plume_tps > 0 && peer_tps > 0)) {
+      console.log(`${one.model} ${one.format}, ${phase}: left out, a reply ended before its length was reached`);
+      continue;
+    }
+    const figures = { phase, plume_tps, peer_tps, ratio: plume_tps / peer_tps };
+    rows.push({ ...one, ...figures, ...(phase === "decode" && limit), ...peaks, adapters });
+    console.log(JSON.stringify(rows.at(-1)));
+  }
+  return rows;
+}
+
 export const options = {
   formats: { type: "string" },
   zeros: { type: "string" },
   threads: { type: "string" },
+  runtimes: { type: "string" },
 };
 
-export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0.9,0.5", threads = "1,2" }) {
-  await prepare();
+export async function run({
+  runs = "3",
+  formats = "Q8_0,Q4_0,Q4_K_M",
+  zeros = "0.9,0.5",
+  threads = "1,2",
+  runtimes = "chromium,native",
+}) {
+  const [chromium, native] = ["chromium", "native"].map((runtime) => runtimes.split(",").includes(runtime));
+  if (chromium) await prepare();
+  if (native) prepareNative();
   const folder = mkdtempSync(path.join(tmpdir(), "plume-cpu-"));
   const rows = [];
   try {
@@ -107,42 +173,13 @@ export async function run({ runs = "3", formats = "Q8_0,Q4_0,Q4_K_M", zeros = "0
         file: path.join(root, `tests/data/plm-tiny-${format}.gguf`),
       });
     }
-    for (const { model, format, zeros, file, make } of cases) {
+    for (const { file, make, ...one } of cases) {
       const read = make?.();
-      const site = await serve({ "/model.gguf": file, "/cpu/": import.meta.dirname, ...folders }, { isolated: true });
       for (const count of threads.split(",").map(Number)) {
-        const results = { plume: [], wllama: [] };
-        const most = [];
-        for (let index = 0; index < Number(runs); index++) {
-          if (read) most.push(await limitsIn(site, count));
-          for (const engine of ["plume", "wllama"]) results[engine].push(await runIn(site, engine, count));
-        }
-        const { prompt_tokens } = results.plume[0];
-        const middle = (engine, value) => median(results[engine].map(value));
-        const row = (phase, tps) => {
-          const [plume_tps, peer_tps] = [middle("plume", tps), middle("wllama", tps)];
-          return { model, format, threads: count, zeros, phase, plume_tps, peer_tps, ratio: plume_tps / peer_tps };
-        };
-        const peaks = {
-          plume_peak_mib: middle("plume", (run) => run.peak_mib),
-          peer_peak_mib: middle("wllama", (run) => run.peak_mib),
-          plume_core_mib: middle("plume", (run) => run.memory / MIB),
-          file_mib: statSync(file).size / MIB,
-        };
-        const adapters = { plume: results.plume[0].adapter, peer: results.wllama[0].adapter };
-        for (const found of [
-          row("decode", (run) => run.decode_tps),
-          row("prefill", (run) => prompt_tokens / (run.prefill_ms / 1000)),
-        ]) {
-          if (!(found.plume_tps > 0 && found.peer_tps > 0)) {
-            console.log(`${model} ${format}, ${found.phase}: left out, a reply ended before its length was reached`);
-            continue;
-          }
-          rows.push({ ...found, ...(read && found.phase === "decode" && roofline(most, read)), ...peaks, adapters });
-          console.log(JSON.stringify(rows.at(-1)));
-        }
+        const asked = { ...one, threads: count, runs: Number(runs) };
+        if (chromium) rows.push(...(await inChromium(file, asked, read)));
+        if (native) rows.push(...natively(file, asked));
       }
-      await site.close();
       if (make) rmSync(file);
     }
   } finally {

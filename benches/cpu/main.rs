@@ -1,8 +1,9 @@
-//! The CPU engine natively: a prompt of so many tokens, then so many more one by one. Prints a line of JSON.
+//! The CPU engine natively: a prompt of so many tokens, for the second time, then so many more one by one, each the likeliest.
+//! Prints a line of JSON.
 
 use plume::{
     backend::{
-        Backend, Tokens,
+        Backend, Sampling, Tokens,
         cpu::{CpuBackend, InstructionSet, Pool},
     },
     format::Checkpoint,
@@ -26,16 +27,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut cache = backend.create_cache(&config, prompt as usize + tokens)?;
 
     let ids: Vec<u32> = (0..prompt).map(|i| i * 97 % config.vocab_size as u32).collect();
-    let started = Instant::now();
-    for (index, chunk) in ids.chunks(256).enumerate() {
-        let known = Tokens::Known(chunk);
-        forward(&mut backend, &config, &weights, &mut cache, known, index * 256)?;
+    let mut sampler = backend.create_sampler(&Sampling::GREEDY, 0, config.vocab_size, &[], &[])?;
+    let (mut token, mut started) = (0, Instant::now());
+    for _ in 0..2 {
+        started = Instant::now();
+        for (index, chunk) in ids.chunks(256).enumerate() {
+            let known = Tokens::Known(chunk);
+            let logits = forward(&mut backend, &config, &weights, &mut cache, known, index * 256)?;
+            token = backend.sample(&mut sampler, &logits, index * 256 + chunk.len())?;
+        }
     }
     let prefill = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    for token in 0..tokens {
-        let id = [token as u32 * 31 % config.vocab_size as u32];
-        forward(&mut backend, &config, &weights, &mut cache, Tokens::Known(&id), prompt as usize + token)?;
+    for position in ids.len()..ids.len() + tokens {
+        let logits = forward(&mut backend, &config, &weights, &mut cache, Tokens::Sampled(&token), position)?;
+        token = backend.sample(&mut sampler, &logits, position + 1)?;
     }
     let decode = started.elapsed().as_secs_f64();
     let density = block_on(backend.density())?;

@@ -7,7 +7,7 @@ import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root, setupBrowser } from "../../scripts/setup.mjs";
 
-const here = path.join(root, "benches/peers");
+export const here = path.join(root, "benches/peers");
 
 /** Builds Plume, and installs Chromium and the peers where they are missing. */
 export async function prepare() {

@@ -1,0 +1,43 @@
+// The CPU engine natively, and llama.cpp's CPU build as node-llama-cpp ships it.
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { here as peers } from "../peers/browser.mjs";
+import { root } from "../../scripts/setup.mjs";
+
+const VERSION = "3.22.1";
+const PLATFORMS = { linux: "linux", darwin: "mac", win32: "win" };
+
+/** Installs llama.cpp's CPU build for this machine beside the other peers, and compiles Plume's bench. */
+export function prepareNative() {
+  if (!existsSync(path.join(peers, "node_modules/node-llama-cpp"))) {
+    // Its optional packages are builds for every platform and for GPUs, and its scripts would compile another one.
+    const build = `${PLATFORMS[process.platform]}-${process.arch}`;
+    const metal = build === "mac-arm64" ? "-metal" : "";
+    const packages = ["node-llama-cpp", `@node-llama-cpp/${build}${metal}`].map((name) => `${name}@${VERSION}`);
+    const options = [
+      "--no-save",
+      "--omit=optional",
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      "--no-package-lock",
+    ];
+    execFileSync("npm", ["install", ...options, ...packages], { cwd: peers, stdio: "inherit" });
+  }
+  execFileSync("cargo", ["bench", "--quiet", "--bench", "cpu", "--no-run"], { cwd: root, stdio: "inherit" });
+}
+
+/** Reads a prompt and decodes so many tokens, in a process of its own; gives tokens a second. */
+export function runNative(engine, file, threads, { prompt, tokens }) {
+  const commands = {
+    plume: ["cargo", "bench", "--quiet", "--bench", "cpu", "--"],
+    llama: [process.execPath, path.join(import.meta.dirname, "llama.mjs")],
+  };
+  const [command, ...options] = commands[engine];
+  const output = execFileSync(command, [...options, file, threads, prompt, tokens].map(String), {
+    cwd: root,
+    encoding: "utf8",
+  });
+  return JSON.parse(output.trim().split("\n").at(-1));
+}
