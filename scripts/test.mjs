@@ -35,7 +35,7 @@ const steps = [
   ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
   [
     "the CPU's kernels by products of bytes",
-    "cargo test --features bytes --test kernels --test goldens -- cpu:: cpu_logits",
+    "cargo test --features bytes --lib --test kernels --test goldens -- cpu:: cpu_logits",
   ],
   ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
   ["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")],

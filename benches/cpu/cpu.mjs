@@ -2,7 +2,8 @@
 //
 // Decode is the difference of two whole replies of other lengths to the same short prompt, so that it does not depend on which
 // tokens make text; prefill is the time of a reply of one token to a long prompt, which begins differently each time, so that no
-// cache holds it. Natively, against llama.cpp's own CPU build, both are measured directly, of as many tokens.
+// cache holds it. Natively the peer is llama.cpp's CPU build, which node-llama-cpp ships and drives, and the engines are called
+// below their chat, so both phases are timed as such.
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,9 +19,9 @@ import { prepareNative, runNative } from "./native.mjs";
 const MIB = 1 << 20;
 const [SHORT, LONG] = [8, 72];
 const STORY = "Tell me a story about a brave fox named Pip.";
-/** Of the long prompt, about. */
-const PROMPT_TOKENS = 150;
 const prompt = "Tell me a story about a brave fox and a bear. ".repeat(6);
+/** What a native prompt has; the one above has about as many. */
+const PROMPT_TOKENS = 150;
 
 /** Runs in the page: loads the model with one engine, and gives tokens a second. */
 async function measure({ engine, threads, story, prompt, lengths: [short, long] }) {
@@ -104,15 +105,14 @@ async function inChromium(file, { runs, ...one }, read) {
   return rowsOf({ ...one, runtime: "chromium", peer: "wllama" }, results, peaks, read && roofline(most, read));
 }
 
-/** Its rows natively. */
+/** The rows of a model natively. */
 function natively(file, { runs, ...one }) {
   const results = { plume: [], peer: [] };
-  for (let index = 0; index < runs; index++)
-    for (const [engine, name] of [
-      ["plume", "plume"],
-      ["peer", "llama"],
-    ])
-      results[engine].push(runNative(name, file, one.threads, { prompt: PROMPT_TOKENS, tokens: LONG - SHORT }));
+  const lengths = { prompt: PROMPT_TOKENS, tokens: LONG - SHORT };
+  for (let index = 0; index < runs; index++) {
+    results.plume.push(runNative("plume", file, one.threads, lengths));
+    results.peer.push(runNative("llama", file, one.threads, lengths));
+  }
   return rowsOf({ ...one, runtime: "native", peer: "llama.cpp" }, results);
 }
 
@@ -124,7 +124,7 @@ function rowsOf(one, results, peaks, limit) {
       median(results[engine].map((result) => result[`${phase}_tps`])),
     );
     if (!(plume_tps > 0 && peer_tps > 0)) {
-      console.log(`${one.model} ${one.format}, ${phase}: left out, a reply ended before its length was reached`);
+      console.log(`${one.model} ${one.format}, ${phase}: left out, an engine gave no time; did a reply end early?`);
       continue;
     }
     const figures = { phase, plume_tps, peer_tps, ratio: plume_tps / peer_tps };

@@ -24,20 +24,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = checkpoint.config.clone();
     let mut backend = CpuBackend::with(InstructionSet::best(), Pool::new(threads));
     let weights = block_on(load_weights(&mut backend, &checkpoint, &mut ()))?;
-    let mut cache = backend.create_cache(&config, prompt as usize + tokens)?;
 
     let ids: Vec<u32> = (0..prompt).map(|i| i * 97 % config.vocab_size as u32).collect();
     let mut sampler = backend.create_sampler(&Sampling::GREEDY, 0, config.vocab_size, &[], &[])?;
-    let (mut token, mut started) = (0, Instant::now());
-    for _ in 0..2 {
-        started = Instant::now();
+    let mut read_prompt = |backend: &mut CpuBackend| -> Result<_, Box<dyn Error>> {
+        let mut cache = backend.create_cache(&config, ids.len() + tokens)?;
+        let mut token = 0;
+        let started = Instant::now();
         for (index, chunk) in ids.chunks(256).enumerate() {
-            let known = Tokens::Known(chunk);
-            let logits = forward(&mut backend, &config, &weights, &mut cache, known, index * 256)?;
+            let logits = forward(backend, &config, &weights, &mut cache, Tokens::Known(chunk), index * 256)?;
             token = backend.sample(&mut sampler, &logits, index * 256 + chunk.len())?;
         }
-    }
-    let prefill = started.elapsed().as_secs_f64();
+        Ok((cache, token, started.elapsed().as_secs_f64()))
+    };
+    read_prompt(&mut backend)?;
+    let (mut cache, mut token, prefill) = read_prompt(&mut backend)?;
     let started = Instant::now();
     for position in ids.len()..ids.len() + tokens {
         let logits = forward(&mut backend, &config, &weights, &mut cache, Tokens::Sampled(&token), position)?;

@@ -1,20 +1,24 @@
 // The CPU engine natively, and llama.cpp's CPU build as node-llama-cpp ships it.
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { here as peers } from "../peers/browser.mjs";
 import { root } from "../../scripts/setup.mjs";
 
 const VERSION = "3.22.1";
-const PLATFORMS = { linux: "linux", darwin: "mac", win32: "win" };
+/** Platforms that it has a build for that needs no GPU. */
+const BUILDS = ["linux-x64", "linux-arm64", "win32-x64", "win32-arm64", "darwin-x64"];
 
 /** Installs llama.cpp's CPU build for this machine beside the other peers, and compiles Plume's bench. */
 export function prepareNative() {
-  if (!existsSync(path.join(peers, "node_modules/node-llama-cpp"))) {
+  const build = `${process.platform}-${process.arch}`;
+  if (!BUILDS.includes(build))
+    throw new Error(`node-llama-cpp has no CPU build for ${build}; measure with --runtimes chromium`);
+  const installed = path.join(peers, "node_modules/node-llama-cpp/package.json");
+  if (!existsSync(installed) || JSON.parse(readFileSync(installed)).version !== VERSION) {
     // Its optional packages are builds for every platform and for GPUs, and its scripts would compile another one.
-    const build = `${PLATFORMS[process.platform]}-${process.arch}`;
-    const metal = build === "mac-arm64" ? "-metal" : "";
-    const packages = ["node-llama-cpp", `@node-llama-cpp/${build}${metal}`].map((name) => `${name}@${VERSION}`);
+    const name = build.replace("win32", "win").replace("darwin", "mac");
+    const packages = ["node-llama-cpp", `@node-llama-cpp/${name}`].map((name) => `${name}@${VERSION}`);
     const options = [
       "--no-save",
       "--omit=optional",

@@ -4,7 +4,7 @@ use super::sampling::{DRAWN, MOST_NOISE, Rules, Sampling, noise, not_finite, occ
 use crate::Result;
 use std::borrow::Cow;
 
-/// Tokens of which the largest logit is found first.
+/// Tokens of which the largest logit is found first, so that a draw passes over most of them at once.
 const RUN: usize = 256;
 
 /// What one reply's draws depend on.
@@ -27,6 +27,7 @@ impl Sampler {
     /// # Errors
     /// [`crate::Error::Malformed`] where a logit is not finite.
     pub(super) fn choose(&mut self, logits: &[f32], position: u32) -> Result<u32> {
+        // Whether there is one is found with vectors, which a search that may end early is not.
         if logits.iter().fold(0, |most, logit| most.max(logit.abs().to_bits())) >= f32::INFINITY.to_bits()
             && let Some(logit) = logits.iter().find(|logit| !logit.is_finite())
         {
@@ -34,10 +35,10 @@ impl Sampler {
         }
         let logits = self.penalised(logits);
         let runs: Vec<u32> = logits.chunks(RUN).map(largest_key).collect();
-        let most = runs.iter().copied().fold(0, u32::max);
+        let largest = runs.iter().copied().fold(0, u32::max);
         let best = match self.rules.temperature {
-            0.0 => first_of(&logits, &runs, most),
-            temperature => self.draw(&logits, &runs, most, temperature, position),
+            0.0 => first_of(&logits, &runs, largest),
+            temperature => self.draw(&logits, &runs, largest, temperature, position),
         };
         if let Some(occurred) = self.occurred.get_mut(best) {
             *occurred += DRAWN;
@@ -46,33 +47,36 @@ impl Sampler {
     }
 
     fn penalised<'a>(&self, logits: &'a [f32]) -> Cow<'a, [f32]> {
-        if self.occurred.is_empty() {
-            return logits.into();
+        let mut logits = Cow::from(logits);
+        if !self.occurred.is_empty() {
+            for (logit, occurred) in logits.to_mut().iter_mut().zip(&self.occurred) {
+                *logit = self.rules.penalised(*logit, *occurred);
+            }
         }
-        let logits = logits.iter().zip(&self.occurred);
-        logits.map(|(logit, occurred)| self.rules.penalised(*logit, *occurred)).collect()
+        logits
     }
 
-    /// The token with the largest sum of logit and noise. Noise takes far longer to compute than all else, and a token whose
-    /// logit is too small to win with the most of it does not need any.
-    fn draw(&self, logits: &[f32], runs: &[u32], most: u32, temperature: f32, position: u32) -> usize {
-        let threshold = if self.rules.filters() { self.threshold(logits, from_key(most)) } else { 0 };
-        let score = |id: usize| key(logits[id] + temperature * noise(self.seed, position, id as u32));
-        let could_score = |logit: u32| key(from_key(logit) + temperature * MOST_NOISE);
-        let (mut best, mut wanted) = (0, score(first_of(logits, runs, most)));
-        let mut found = 0;
+    /// The token with the largest sum of logit and noise, of at least one. Noise takes far longer to compute than all else, and a
+    /// token whose logit is too small to win with the most of it does not need any. `runs` and `largest` are keys.
+    fn draw(&self, logits: &[f32], runs: &[u32], largest: u32, temperature: f32, position: u32) -> usize {
+        let threshold = if self.rules.filters() { self.threshold(logits, from_key(largest)) } else { 0 };
+        let score_of = |id: usize| key(logits[id] + temperature * noise(self.seed, position, id as u32));
+        let out_of_reach =
+            |logit: u32, wanted: u32| logit < threshold || key(from_key(logit) + temperature * MOST_NOISE) < wanted;
+        // The likeliest token's is as good a beginning as any, but of a tie the lower id has to win.
+        let mut wanted = score_of(first_of(logits, runs, largest));
+        let (mut best, mut best_score) = (0, 0);
         for (run, largest) in runs.iter().enumerate() {
-            if *largest < threshold || could_score(*largest) < wanted {
+            if out_of_reach(*largest, wanted) {
                 continue;
             }
             for id in (run * RUN..logits.len()).take(RUN) {
-                let logit = key(logits[id]);
-                if logit < threshold || could_score(logit) < wanted {
+                if out_of_reach(key(logits[id]), wanted) {
                     continue;
                 }
-                let score = score(id);
-                if score > found {
-                    (best, found) = (id, score);
+                let score = score_of(id);
+                if score > best_score {
+                    (best, best_score) = (id, score);
                     wanted = wanted.max(score);
                 }
             }
@@ -250,17 +254,31 @@ mod tests {
         assert_ne!(forwards, (0..100).map(|position| draw(7 + (1 << 32), position)).collect::<Vec<_>>());
     }
 
-    /// Of several runs, with logits near and far from the largest, and ties.
+    /// Against the same without any short cut, of several runs, with logits that are equal, near and far from the largest. At
+    /// 1e-40 noise is nothing, and the lower id of a tie wins.
     #[test]
     fn a_draw_is_the_largest_sum_of_logit_and_noise_of_all() {
-        for (temperature, spread) in [(0.2, 1.0), (0.7, 20.0), (1.0, 60.0), (5.0, 3.0), (100.0, 60.0)] {
-            let logits: Vec<f32> =
-                (0..3 * RUN + 17).map(|id| ((id * id % 611) as f32 / 611.0 - 0.7) * spread).collect();
-            for position in 0..100 {
-                let score = |id: &usize| key(logits[*id] + temperature * noise(7, position, *id as u32));
-                let expected = (0..logits.len()).rev().max_by_key(score).unwrap();
-                let found = sampler(Sampling { temperature, ..PLAIN }, logits.len(), &[]).choose(&logits, position);
-                assert_eq!(found.unwrap() as usize, expected, "temperature {temperature}, position {position}");
+        let filters = [
+            PLAIN,
+            Sampling { top_k: 50, ..PLAIN },
+            Sampling { top_p: 0.7, min_p: 0.01, ..PLAIN },
+            Sampling { repetition_penalty: 1.5, presence_penalty: -1.0, ..PLAIN },
+        ];
+        for (temperature, spread) in [(1e-40, 20.0), (0.2, 1.0), (0.7, 20.0), (1.0, 60.0), (5.0, 3.0), (100.0, 60.0)] {
+            let value = |id: usize| ((id * id % 611) as f32 / 611.0 - 0.7) * spread;
+            let mut logits: Vec<f32> = (0..3 * RUN + 17).map(value).collect();
+            logits[5..9].copy_from_slice(&[0.0, -0.0, 0.0, -0.0]);
+            for (filters, position) in
+                filters.iter().flat_map(|filters| (0..40).map(move |position| (filters, position)))
+            {
+                let mut sampler = sampler(Sampling { temperature, ..*filters }, logits.len(), &[3, 7, 300]);
+                let penalised = sampler.penalised(&logits).into_owned();
+                let threshold = sampler.threshold(&penalised, penalised.iter().copied().fold(f32::MIN, f32::max));
+                let score = |id: &usize| key(penalised[*id] + temperature * noise(7, position, *id as u32));
+                let kept = (0..logits.len()).rev().filter(|id| key(penalised[*id]) >= threshold);
+                let expected = kept.max_by_key(score).unwrap();
+                let found = sampler.choose(&logits, position).unwrap() as usize;
+                assert_eq!(found, expected, "{filters:?}, temperature {temperature}, position {position}");
             }
         }
     }

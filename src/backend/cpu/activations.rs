@@ -103,7 +103,7 @@ mod tests {
             let values: Vec<f32> = (0..27).map(|i| ((i * i * 7) as f32).sin() * factor).collect();
             let block = ActivationBlock::new(&values);
             let integers: Vec<i16> = block.pairs.iter().flatten().copied().collect();
-            assert_eq!(integers.iter().map(|i| i.unsigned_abs()).max(), Some(MOST as u16));
+            assert_eq!(integers.iter().map(|i| i.unsigned_abs()).max(), Some(bytes::MOST as u16));
             for (value, integer) in values.iter().chain([0.0f32; 5].iter()).zip(&integers) {
                 let error = (f64::from(*value) - f64::from(block.scale) * f64::from(*integer)).abs();
                 // Rounding in the division moves a value by up to 2^-23 of itself, that is by 0.004 steps.

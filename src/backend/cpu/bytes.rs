@@ -102,13 +102,13 @@ mod products {
     /// Those of a block's integers, eight bytes at once.
     #[inline(always)]
     pub fn eights_of(integers: &[i16; 32]) -> [Eight; 4] {
-        /// A byte in each.
+        /// One in each byte.
         const BYTES: u64 = 0x0101_0101_0101_0101;
         let halves: [[u64; 2]; 4] = bytemuck::cast(*integers);
         halves.map(|halves| {
-            // Of columns 0, 4, 1, 5 and so on the lower bytes, where `shift` is 0.
+            // Eight bits of each integer, from bit `shift` on, of columns 0, 4, 1, 5, 2, 6, 3 and 7.
             let bytes = |shift: u32| {
-                let [first, second] = halves.map(u64::from_le).map(|half| half >> shift & 0x00ff_00ff_00ff_00ff);
+                let [first, second] = halves.map(|half| half >> shift & 0x00ff_00ff_00ff_00ff);
                 first | second << 8
             };
             let upper = bytes(7);
@@ -170,6 +170,27 @@ mod products {
             let [upper, lower, added] = sums.map(|sum| s.to_f32(sum));
             let lower = s.mul_add(added, s.splat_f32(-UPPER), lower);
             s.mul_add(upper, s.splat_f32(UPPER), lower)
+        }
+    }
+}
+
+#[cfg(all(test, feature = "bytes"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_integer_is_its_bytes_in_every_column() {
+        let most = MOST as i16;
+        for first in -most..=most {
+            let integers: [i16; 32] =
+                std::array::from_fn(|column| (first + most + 511 * column as i16) % (2 * most + 1) - most);
+            let eights = eights_of(&integers);
+            for (column, integer) in integers.into_iter().enumerate() {
+                let (quad, byte) = place(column);
+                let [upper, lower, raised] = eights[quad / 2][quad % 2].map(|bytes| i16::from(bytes[byte]));
+                assert_eq!([upper * 128 + lower, raised], [integer, upper + 64], "{integer} in column {column}");
+                assert!(lower >= 0 && raised >= 0);
+            }
         }
     }
 }

@@ -102,14 +102,7 @@ impl Panels {
         let panels = self.rows.div_ceil(ROWS);
         // [panel][token]
         let mut sums = vec![[0.0; ROWS]; panels * tokens];
-        // One thread has nobody to share with, and long runs of panels are read faster than short ones.
-        let at_once = match pool.threads() {
-            1 => panels,
-            threads => {
-                let most = (PIECE / (ROWS * self.columns)).min(panels / (4 * threads));
-                (most / STREAMS * STREAMS).max(STREAMS)
-            }
-        };
+        let at_once = self.panels_at_once(tokens, pool.threads());
         pool.run(&mut sums, at_once * tokens, self.rows * self.columns * tokens, |piece, sums| {
             let first = piece * at_once;
             on!(&self.records, records => {
@@ -134,6 +127,19 @@ impl Panels {
             }
         });
         rows
+    }
+
+    /// Panels of a piece.
+    fn panels_at_once(&self, tokens: usize, threads: usize) -> usize {
+        let panels = self.rows.div_ceil(ROWS);
+        // One thread has nobody to share with, and long runs of panels are read faster than short ones.
+        if threads == 1 {
+            return panels;
+        }
+        // Some pieces for each thread, so that one that is held up leaves the others little to wait for.
+        let most = (PIECE / (ROWS * self.columns)).clamp(1, panels.div_ceil(4 * threads));
+        // Those of a vector product fill all streams, where that leaves enough for everyone.
+        if tokens == 1 && panels >= STREAMS * threads { (most / STREAMS * STREAMS).max(STREAMS) } else { most }
     }
 
     /// W x for one token, on this thread.

@@ -1,7 +1,7 @@
 //! Shares work among threads. A pool's helpers start once; between two jobs they spin for a moment, since the next one mostly
 //! follows within microseconds, and then sleep. A job does not wait for helpers that come late: whoever is there takes pieces.
-//! Each thread begins with its own share of them, the same one in every job, so that it finds in its caches what it has had there,
-//! and goes on with the others'.
+//! Each thread begins with its own share of them, the same one in every job of as many threads, so that it finds in its caches what
+//! it has had there, and goes on with the others'.
 
 use std::{
     cell::{Cell, UnsafeCell},
@@ -158,7 +158,7 @@ impl Shared {
     fn take_pieces(&self, job: Job, own: usize) {
         for share in (own..own + job.shares).map(|share| share % job.shares) {
             let Taken(taken) = &self.taken[share];
-            let [first, end] = [share, share + 1].map(|share| job.pieces * share / job.shares);
+            let [first, end] = [share, share + 1].map(|share| (job.pieces * share).div_ceil(job.shares));
             while taken.load(SeqCst) < end - first {
                 let piece = first + taken.fetch_add(1, SeqCst);
                 if piece < end {
@@ -279,7 +279,9 @@ impl Pool {
         struct End<'a>(&'a Shared, usize);
         impl Drop for End<'_> {
             fn drop(&mut self) {
-                self.0.set_taken(self.1, usize::MAX / 2);
+                if std::thread::panicking() {
+                    self.0.set_taken(self.1, usize::MAX / 2);
+                }
                 self.0.gate.fetch_and(!OPEN, SeqCst);
                 self.0.wait_until_left();
             }
@@ -307,7 +309,7 @@ mod tests {
 
     #[test]
     fn every_piece_is_done_once_by_any_number_of_threads() {
-        for threads in [1, 2, 3, 8] {
+        for threads in [1, 2, 3, 8, MOST_SHARES + 3] {
             let pool = Pool::new(threads);
             for (values, length) in [(0, 1), (1, 5), (7, 2), (1000, 3), (64, 64)] {
                 for round in 0..50 {
@@ -340,6 +342,7 @@ mod tests {
     #[test]
     fn helpers_that_have_gone_to_sleep_wake_again() {
         let pool = Pool::new(3);
+        let mut first = None;
         for _ in 0..5 {
             std::thread::sleep(Duration::from_millis(20));
             let mut seen = vec![None; 3];
@@ -353,19 +356,28 @@ mod tests {
                 seen[0] = Some(std::thread::current().id());
             });
             assert!(seen[0] != seen[1] && seen[1] != seen[2] && seen[0] != seen[2]);
+            assert_eq!(seen[0], Some(std::thread::current().id()));
+            assert_eq!(
+                *first.get_or_insert_with(|| seen.clone()),
+                seen,
+                "each thread has the share that it had before"
+            );
         }
     }
 
     #[test]
     fn a_panic_in_a_piece_reaches_the_caller_whichever_thread_had_it() {
-        let pool = Pool::new(2);
-        let mut out = vec![0; 64];
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            pool.run(&mut out, 1, WORTH_SHARING, |piece, _| {
-                std::thread::sleep(Duration::from_millis(1));
-                assert!(piece != 40);
-            });
-        }));
-        assert!(result.is_err());
+        // One of the caller's share, and one of the helper's.
+        for panicking in [8, 40] {
+            let pool = Pool::new(2);
+            let mut out = vec![0; 64];
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(&mut out, 1, WORTH_SHARING, |piece, _| {
+                    std::thread::sleep(Duration::from_millis(1));
+                    assert!(piece != panicking);
+                });
+            }));
+            assert!(result.is_err(), "piece {panicking}");
+        }
     }
 }
