@@ -4,8 +4,9 @@
 //! Bound. Values are rounded to 1 / 65534 of the largest of 32: of random ones that is 1.5e-5 of themselves, as vectors. Here the
 //! inputs are, which come from an embedding of F32, then activations, then weights of types that are kept as 16-bit integers:
 //! products are off by 2.6e-5, by 6e-5 where activations are multiplied as bytes, which have 14 bits, and by some times as much
-//! where the terms of all of few sums cancel: 2e-4. A wrong index, scale or sign is above 1e-2. Attention, held against a cache
-//! that loses nothing, has five such roundings in a row, of queries and entries to 14 bits: 1.4e-4 at most was seen, 2e-4 is allowed.
+//! where the terms of all of few sums cancel, as they may where a product has three rows: 2e-4, as bytes 5e-4. A wrong index,
+//! scale or sign is above 1e-2. Attention, held against a cache that loses nothing, has five such roundings in a row, of queries
+//! and entries to 14 bits: 1.4e-4 at most was seen, 2e-4 is allowed.
 
 use super::cases::*;
 use plume::{
@@ -17,7 +18,7 @@ use plume::{
     weights::ElementType,
 };
 
-const PRODUCT_BOUND: f64 = 2e-4;
+const PRODUCT_BOUND: f64 = if cfg!(feature = "bytes") { 5e-4 } else { 2e-4 };
 const ATTENTION_BOUND: f64 = 2e-4;
 
 fn cpus() -> Vec<(&'static str, CpuBackend)> {
