@@ -102,8 +102,6 @@ mod products {
     /// Those of a block's integers, eight bytes at once.
     #[inline(always)]
     pub fn eights_of(integers: &[i16; 32]) -> [Eight; 4] {
-        /// One in each byte.
-        const BYTES: u64 = 0x0101_0101_0101_0101;
         let halves: [[u64; 2]; 4] = bytemuck::cast(*integers);
         halves.map(|halves| {
             // Eight bits of each integer, from bit `shift` on, of columns 0, 4, 1, 5, 2, 6, 3 and 7.
@@ -111,11 +109,12 @@ mod products {
                 let [first, second] = halves.map(|half| half >> shift & 0x00ff_00ff_00ff_00ff);
                 first | second << 8
             };
+            let in_each = |byte: u8| u64::from_ne_bytes([byte; 8]);
             let upper = bytes(7);
             // From 0b00 or 0b11 in front of six bits to 0b01 or 0b00.
-            let raised = (upper ^ BYTES * RAISED as u64) & BYTES * 127;
+            let raised = (upper ^ in_each(RAISED as u8)) & in_each(127);
             let parts: [[[i8; 4]; 2]; 3] =
-                [upper, bytes(0) & BYTES * 127, raised].map(|part| bytemuck::cast(part.to_le_bytes()));
+                [upper, bytes(0) & in_each(127), raised].map(|part| bytemuck::cast(part.to_le_bytes()));
             [0, 1].map(|quad| parts.map(|quads| quads[quad]))
         })
     }
