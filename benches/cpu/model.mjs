@@ -72,7 +72,8 @@ const typeOf = (format, layers) => (name, layer) => {
   if (format !== "Q4_K_M") return format;
   const eighth = Math.floor(layers / 8);
   const better = layer < eighth || layer >= layers - eighth || (layer - eighth) % 3 === 2;
-  return name === "token_embd" || (name === "ffn_down" && better) ? "Q6_K" : "Q4_K";
+  const sensitive = name === "ffn_down" || name === "attn_kv_b";
+  return name === "token_embd" || (sensitive && better) ? "Q6_K" : "Q4_K";
 };
 
 /** Standard deviations that keep activations near one. */

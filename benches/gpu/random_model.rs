@@ -47,7 +47,7 @@ pub fn plm_1_8b(layers: usize, vocabulary: usize) -> Config {
 pub enum Mix {
     /// The same for all.
     Uniform(ElementType),
-    /// llama.cpp's: Q4_K, with Q6_K for the embedding and for half of the down projections.
+    /// llama.cpp's: Q4_K, with Q6_K for the embedding and, in half of the layers, for the down projection and kv_b_proj.
     Q4KM,
 }
 
@@ -67,7 +67,8 @@ impl Mix {
         }
     }
 
-    pub fn down(self, layer: usize, layers: usize) -> ElementType {
+    /// Of the down projection and kv_b_proj.
+    pub fn sensitive(self, layer: usize, layers: usize) -> ElementType {
         let eighth = layers / 8;
         match self {
             Self::Q4KM if layer < eighth || layer >= layers - eighth || (layer - eighth) % 3 == 2 => ElementType::Q6K,
@@ -75,7 +76,7 @@ impl Mix {
         }
     }
 
-    /// Of the up projection and of attention.
+    /// Of the up projection and the rest of attention.
     pub fn others(self) -> ElementType {
         match self {
             Self::Uniform(element_type) => element_type,
@@ -325,7 +326,7 @@ impl RandomModel {
         };
         let element_type = match part {
             Part::Embedding => self.mix.embedding(),
-            Part::Down => self.mix.down(layer, config.num_hidden_layers),
+            Part::Down | Part::KeysAndValues => self.mix.sensitive(layer, config.num_hidden_layers),
             _ => self.mix.others(),
         };
         let layout = if part == Part::Down { Layout::NeuronMajor } else { Layout::RowMajor };
