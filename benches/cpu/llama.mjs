@@ -1,10 +1,6 @@
 // llama.cpp natively, on the processor: what benches/cpu/main.rs does. Prints a line of JSON.
-import path from "node:path";
-import { pathToFileURL } from "node:url";
-import { here as peers } from "../peers/browser.mjs";
+import { getLlama, LlamaLogLevel } from "../peers/node_modules/node-llama-cpp/dist/index.js";
 
-const folder = path.join(peers, "node_modules/node-llama-cpp");
-const { getLlama, LlamaLogLevel } = await import(pathToFileURL(path.join(folder, "dist/index.js")));
 const [file, threads, prompt, tokens] = process.argv.slice(2).map((value, index) => (index ? Number(value) : value));
 const llama = await getLlama({
   gpu: false,

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { here as peers } from "../peers/browser.mjs";
+import { here as peers, installPeers } from "../peers/browser.mjs";
 import { root } from "../../scripts/setup.mjs";
 
 const VERSION = "3.22.1";
@@ -19,15 +19,7 @@ export function prepareNative() {
     // Its optional packages are builds for every platform and for GPUs, and its scripts would compile another one.
     const name = build.replace("win32", "win").replace("darwin", "mac");
     const packages = ["node-llama-cpp", `@node-llama-cpp/${name}`].map((name) => `${name}@${VERSION}`);
-    const options = [
-      "--no-save",
-      "--omit=optional",
-      "--ignore-scripts",
-      "--no-audit",
-      "--no-fund",
-      "--no-package-lock",
-    ];
-    execFileSync("npm", ["install", ...options, ...packages], { cwd: peers, stdio: "inherit" });
+    installPeers("--no-save", "--omit=optional", "--ignore-scripts", ...packages);
   }
   execFileSync("cargo", ["bench", "--quiet", "--bench", "cpu", "--no-run"], { cwd: root, stdio: "inherit" });
 }

@@ -9,12 +9,17 @@ import { root, setupBrowser } from "../../scripts/setup.mjs";
 
 export const here = path.join(root, "benches/peers");
 
+/** Installs the peers, and what `more` says. */
+export function installPeers(...more) {
+  const options = ["--no-audit", "--no-fund", "--no-package-lock"];
+  execFileSync("npm", ["install", ...options, ...more], { cwd: here, stdio: "inherit" });
+}
+
 /** Builds Plume, and installs Chromium and the peers where they are missing. */
 export async function prepare() {
   await build();
   setupBrowser();
-  if (!existsSync(path.join(here, "node_modules")))
-    execFileSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], { cwd: here, stdio: "inherit" });
+  if (!existsSync(path.join(here, "node_modules"))) installPeers();
 }
 
 /** What pages of the benches import. */

@@ -35,10 +35,10 @@ impl Sampler {
         }
         let logits = self.penalised(logits);
         let runs: Vec<u32> = logits.chunks(RUN).map(largest_key).collect();
-        let largest = runs.iter().copied().fold(0, u32::max);
+        let likeliest = likeliest(&logits, &runs);
         let best = match self.rules.temperature {
-            0.0 => first_of(&logits, &runs, largest),
-            temperature => self.draw(&logits, &runs, largest, temperature, position),
+            0.0 => likeliest,
+            temperature => self.draw(&logits, &runs, likeliest, temperature, position),
         };
         if let Some(occurred) = self.occurred.get_mut(best) {
             *occurred += DRAWN;
@@ -57,14 +57,14 @@ impl Sampler {
     }
 
     /// The token with the largest sum of logit and noise, of at least one. Noise takes far longer to compute than all else, and a
-    /// token whose logit is too small to win with the most of it does not need any. `runs` and `largest` are keys.
-    fn draw(&self, logits: &[f32], runs: &[u32], largest: u32, temperature: f32, position: u32) -> usize {
-        let threshold = if self.rules.filters() { self.threshold(logits, from_key(largest)) } else { 0 };
+    /// token whose logit is too small to win with the most of it does not need any. `runs` has the largest key of each.
+    fn draw(&self, logits: &[f32], runs: &[u32], likeliest: usize, temperature: f32, position: u32) -> usize {
+        let threshold = if self.rules.filters() { self.threshold(logits, logits[likeliest]) } else { 0 };
         let score_of = |id: usize| key(logits[id] + temperature * noise(self.seed, position, id as u32));
         let out_of_reach =
             |logit: u32, wanted: u32| logit < threshold || key(from_key(logit) + temperature * MOST_NOISE) < wanted;
         // The likeliest token's is as good a beginning as any, but of a tie the lower id has to win.
-        let mut wanted = score_of(first_of(logits, runs, largest));
+        let mut wanted = score_of(likeliest);
         let (mut best, mut best_score) = (0, 0);
         for (run, largest) in runs.iter().enumerate() {
             if out_of_reach(*largest, wanted) {
@@ -131,10 +131,11 @@ fn largest_key(logits: &[f32]) -> u32 {
     logits.iter().fold(0, |most, logit| most.max(key(*logit)))
 }
 
-/// The first token whose key this is, where `runs` are the largest keys of each run of tokens.
-fn first_of(logits: &[f32], runs: &[u32], wanted: u32) -> usize {
-    let run = runs.iter().position(|largest| *largest == wanted).unwrap_or(0);
-    run * RUN + logits[run * RUN..].iter().position(|logit| key(*logit) == wanted).unwrap_or(0)
+/// The first token with the largest logit, where `runs` has the largest key of each run of tokens.
+fn likeliest(logits: &[f32], runs: &[u32]) -> usize {
+    let largest = runs.iter().copied().fold(0, u32::max);
+    let run = runs.iter().position(|key| *key == largest).unwrap_or(0);
+    run * RUN + logits[run * RUN..].iter().position(|logit| key(*logit) == largest).unwrap_or(0)
 }
 
 #[cfg(test)]
