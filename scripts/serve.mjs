@@ -35,7 +35,7 @@ async function find(folders, url) {
     : undefined;
 }
 
-async function answer(folders, isolated, request, response) {
+async function answer(folders, added, request, response) {
   const found = ["GET", "HEAD"].includes(request.method) && (await find(folders, request.url));
   if (!found) return response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
   const { file, size, etag } = found;
@@ -44,7 +44,7 @@ async function answer(folders, isolated, request, response) {
     "cache-control": "no-cache",
     "content-type": types[path.extname(file)] ?? "application/octet-stream",
     etag,
-    ...(isolated && isolation),
+    ...added,
   };
   if (request.headers["if-none-match"] === etag) return response.writeHead(304, headers).end();
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
@@ -67,10 +67,11 @@ const isolation = {
   "cross-origin-resource-policy": "same-origin",
 };
 
-/** Serves `folders` on `port` of `host`; port 0 takes a free one. Gives { origin, close }. */
-export function serve(folders, { port = 0, host = "127.0.0.1", isolated = false } = {}) {
+/** Serves `folders` on `port` of `host`, with `headers` too; port 0 takes a free one. Gives { origin, close }. */
+export function serve(folders, { port = 0, host = "127.0.0.1", isolated = false, headers = {} } = {}) {
+  const added = { ...headers, ...(isolated && isolation) };
   const server = createServer((request, response) => {
-    answer(folders, isolated, request, response).catch(() => response.destroy());
+    answer(folders, added, request, response).catch(() => response.destroy());
   });
   return new Promise((resolve, reject) => {
     server.on("error", reject);

@@ -1,6 +1,6 @@
 // Brings what building and testing need and a fresh Debian machine with rustup and Node lacks.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,10 +36,18 @@ export function setupRust() {
 
 /** npm's packages, when package-lock.json has changed since they were installed. */
 export function setupNode() {
-  const lock = readFileSync(path.join(root, "package-lock.json"), "utf8");
-  const stamp = path.join(root, "node_modules/.plume-installed");
+  installIn(root, root);
+}
+
+/** Installs in a folder what the package.json and the package-lock.json of another ask for, unless that has been done. */
+export function installIn(folder, from) {
+  const lock = readFileSync(path.join(from, "package-lock.json"), "utf8");
+  const stamp = path.join(folder, "node_modules/.plume-installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  execFileSync("npm", ["ci"], { cwd: root, stdio: "inherit" });
+  mkdirSync(folder, { recursive: true });
+  if (folder !== from)
+    for (const name of ["package.json", "package-lock.json"]) cpSync(path.join(from, name), path.join(folder, name));
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder, stdio: "inherit" });
   writeFileSync(stamp, lock);
 }
 

@@ -1,5 +1,5 @@
-// npm test: installs what the tests need, runs every check, and stops at the first that fails.
-import { spawnSync } from "node:child_process";
+// npm test: installs what the tests need, runs every check, and stops where one fails.
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { root, setup, swiftShader, vulkanDriver } from "./setup.mjs";
 
@@ -19,38 +19,77 @@ const on = (driver) => ({
   XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "/tmp",
 });
 
-const steps = [
-  ["format of Rust", "cargo fmt --check"],
-  ["format of the rest", "node_modules/.bin/prettier --check ."],
-  ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
-  ...[
-    ["gpu", ""],
-    ["cpu", ""],
-    ["bytes", " -C target-feature=+relaxed-simd"],
-  ].map(([core, flags]) => [
-    `clippy, wasm, ${core}${flags}`,
-    `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings${flags}`,
-  ]),
-  ["build, strict TypeScript included", "npm run --silent build"],
-  ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
-  [
-    "the CPU's kernels by products of bytes",
-    "cargo test --features bytes --lib --test kernels --test goldens -- cpu:: cpu_logits",
-  ],
-  ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
-  ["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")],
-  ["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"],
+const clippy = ([core, flags]) => [
+  `clippy, wasm, ${core}${flags}`,
+  `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings${flags}`,
 ];
 
-for (const [name, command, environment] of steps) {
+/** Stages, one after the other. Each has lanes side by side, where each leaves processors idle, with their steps one after the other. */
+const stages = [
+  [
+    [
+      ["format of Rust", "cargo fmt --check"],
+      ["format of the rest", "node_modules/.bin/prettier --check ."],
+    ],
+  ],
+  [
+    [
+      ["clippy, native", "cargo clippy --all-targets -- -D warnings"],
+      ["the Rust tests are compiled", "cargo test --no-run"],
+    ],
+    [
+      ...[
+        ["gpu", ""],
+        ["cpu", ""],
+        ["bytes", " -C target-feature=+relaxed-simd"],
+      ].map(clippy),
+      ["build, strict TypeScript included", "npm run --silent build"],
+    ],
+  ],
+  [
+    [
+      ["Rust tests, GPU on lavapipe", "cargo test", on("lavapipe")],
+      [
+        "the CPU's kernels by products of bytes",
+        "cargo test --features bytes --lib --test kernels --test goldens -- cpu:: cpu_logits",
+      ],
+      ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
+    ],
+    [["the package with bundlers and runtimes", "node --test --test-concurrency=1 tests/matrix/*.test.mjs"]],
+  ],
+  // What has to do with time has the machine for itself.
+  [[["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")]]],
+  [[["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"]]],
+];
+
+/** Runs a step. What it prints comes at once, or, beside others, when it ends. */
+function run([name, command, environment], alone) {
   const started = Date.now();
-  console.log(`\n== ${name}: ${command}`);
-  const { status } = spawnSync(command, {
+  const head = `\n== ${name}: ${command}`;
+  if (alone) console.log(head);
+  const child = spawn(command, {
     cwd: root,
     shell: true,
-    stdio: "inherit",
+    stdio: alone ? "inherit" : ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...environment },
   });
-  console.log(`== ${name}: ${status === 0 ? "ok" : "FAILED"}, ${((Date.now() - started) / 1000).toFixed(0)} s`);
-  if (status !== 0) process.exit(1);
+  const output = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes) => output.push(bytes));
+  return new Promise((resolve) =>
+    child.on("close", (status) => {
+      if (!alone) process.stdout.write(`${head}\n${Buffer.concat(output)}`);
+      console.log(`== ${name}: ${status === 0 ? "ok" : "FAILED"}, ${((Date.now() - started) / 1000).toFixed(0)} s`);
+      resolve(status === 0);
+    }),
+  );
+}
+
+async function runLane(steps, alone) {
+  for (const step of steps) if (!(await run(step, alone))) return false;
+  return true;
+}
+
+for (const lanes of stages) {
+  const results = await Promise.all(lanes.map((steps) => runLane(steps, lanes.length === 1)));
+  if (results.includes(false)) process.exit(1);
 }

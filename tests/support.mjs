@@ -24,6 +24,9 @@ export const KINDS = {
   Q4_K_M: { file: gguf("Q4_K_M"), url: "/data/plm-tiny-Q4_K_M.gguf" },
 };
 
+/** The kind that the package embeds. */
+export const EMBEDDED = "Q8_0";
+
 const goldens = JSON.parse(readFileSync(path.join(model, "goldens.json"), "utf8"));
 
 /** The conversations of a kind, with the reference's replies. */

@@ -1,53 +1,68 @@
-// The cores in a page's worker.
-import { Cores, type Platform } from "./cores.js";
+// The cores in a browser.
+import { bindings } from "./bindings.js";
+import { Cores, type CoreName } from "./cores.js";
 
-/** Written out, so that bundlers see what is imported. */
-const files = {
-  gpu: {
-    bindings: () => import("./wasm/gpu/plume.js"),
-    module: () => new URL("./wasm/gpu/plume_bg.wasm", import.meta.url),
-  },
-  cpu: {
-    bindings: () => import("./wasm/cpu/plume.js"),
-    module: () => new URL("./wasm/cpu/plume_bg.wasm", import.meta.url),
-  },
-  "cpu-relaxed": {
-    bindings: () => import("./wasm/cpu-relaxed/plume.js"),
-    module: () => new URL("./wasm/cpu-relaxed/plume_bg.wasm", import.meta.url),
-  },
-  "cpu-threads": {
-    bindings: () => import("./wasm/cpu-threads/plume.js"),
-    module: () => new URL("./wasm/cpu-threads/plume_bg.wasm", import.meta.url),
-  },
-  "cpu-relaxed-threads": {
-    bindings: () => import("./wasm/cpu-relaxed-threads/plume.js"),
-    module: () => new URL("./wasm/cpu-relaxed-threads/plume_bg.wasm", import.meta.url),
-  },
+/** Written out, so that bundlers see which files are wanted. */
+const modules: Record<CoreName, () => URL> = {
+  gpu: () => new URL("./wasm/plume-gpu.wasm", import.meta.url),
+  cpu: () => new URL("./wasm/plume-cpu.wasm", import.meta.url),
+  "cpu-relaxed": () => new URL("./wasm/plume-cpu-relaxed.wasm", import.meta.url),
+  "cpu-threads": () => new URL("./wasm/plume-cpu-threads.wasm", import.meta.url),
+  "cpu-relaxed-threads": () => new URL("./wasm/plume-cpu-relaxed-threads.wasm", import.meta.url),
 };
 
-const platform: Platform = {
-  // After a crash the page ends the worker, so that nobody asks for these a second time.
-  bindings: (name) => files[name].bindings(),
-  module: (name) => fetch(files[name].module()),
-  startHelper(call, signal) {
-    const worker = new Worker(new URL("./helper.js", import.meta.url), { type: "module", name: "plume-lm helper" });
-    return new Promise((resolve, reject) => {
-      const fail = (why: string) => (worker.terminate(), reject(new Error(why)));
-      const giveUp = () => fail("it does not answer");
-      signal.addEventListener("abort", giveUp, { once: true });
-      const ready = () => {
-        signal.removeEventListener("abort", giveUp);
-        resolve({ end: () => worker.terminate() });
-      };
-      worker.addEventListener("message", ready, { once: true });
-      worker.addEventListener("error", ({ message }) => fail(message));
-      worker.addEventListener("messageerror", () => fail("the core cannot be sent"));
-      worker.postMessage(call);
-    });
-  },
-  // Without waitAsync the core would need a worker from a blob to wait for itself, which sites may forbid.
-  sharesMemory: globalThis.crossOriginIsolated === true && "waitAsync" in Atomics,
-  processors: navigator.hardwareConcurrency,
-};
+/** What differs between a worker of this package and a caller's own thread. */
+export interface Place {
+  /** A folder that has the package's files, where they are not beside this one. */
+  assets?: URL | undefined;
+  /** A core whose file is not to be had. */
+  fromPage(name: CoreName): Promise<ArrayBuffer>;
+  /** Another worker of this package. */
+  startWorker(): Worker;
+}
 
-export const browserCores = new Cores(platform);
+/** The answer that has a core's module, unless its file is not where it should be. */
+async function find(name: CoreName, assets: URL | undefined): Promise<Response | undefined> {
+  let url;
+  try {
+    url = assets ? new URL(`wasm/plume-${name}.wasm`, assets) : modules[name]();
+  } catch {
+    return undefined; // This script has no place that anything could be beside.
+  }
+  const response = await fetch(url);
+  // Some servers answer with a page where they have no file.
+  const found = response.ok && !response.headers.get("content-type")?.startsWith("text/html");
+  return found ? response : undefined;
+}
+
+/** The cores as they are had from a place. */
+export function browserCores({ assets, fromPage, startWorker }: Place): Cores {
+  return new Cores({
+    bindings: (name) => bindings[name](),
+    module: async (name) => (await find(name, assets)) ?? fromPage(name),
+    startHelper(help, signal) {
+      const worker = startWorker();
+      return new Promise((resolve, reject) => {
+        const fail = (why: string) => (worker.terminate(), reject(new Error(why)));
+        const giveUp = () => fail("it does not answer");
+        signal.addEventListener("abort", giveUp, { once: true });
+        worker.addEventListener("message", ({ data }: MessageEvent<{ error?: { message: string } }>) => {
+          signal.removeEventListener("abort", giveUp);
+          if (data.error) fail(data.error.message);
+          else resolve({ end: () => worker.terminate() });
+        });
+        worker.addEventListener("error", ({ message }) => fail(message));
+        worker.addEventListener("messageerror", () => fail("the core cannot be sent"));
+        worker.postMessage({ id: 0, call: "help", help });
+      });
+    },
+    // Without waitAsync the core would need a worker from a blob to wait for itself, which sites may forbid. A window may not
+    // wait at all, and service workers have no workers.
+    sharesMemory:
+      globalThis.crossOriginIsolated === true &&
+      "waitAsync" in Atomics &&
+      !("window" in globalThis) &&
+      "Worker" in globalThis,
+    processors: navigator.hardwareConcurrency,
+  });
+}

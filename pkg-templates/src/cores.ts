@@ -1,7 +1,7 @@
 // The compiled cores: one for WebGPU and four for the CPU. A page downloads the one that it runs.
 import { PlumeError } from "./errors.js";
 import { multipliesBytes } from "./relaxed-simd.js";
-import type { PlumeEngine } from "./wasm/gpu/plume.js";
+import type { PlumeEngine } from "./wasm/plume-gpu.js";
 
 /** The names of the cores' folders. */
 export type CoreName = "gpu" | "cpu" | "cpu-relaxed" | SharingCore;
@@ -9,7 +9,7 @@ export type CoreName = "gpu" | "cpu" | "cpu-relaxed" | SharingCore;
 export type SharingCore = "cpu-threads" | "cpu-relaxed-threads";
 
 /** The generated bindings of a core. */
-export interface Bindings extends Omit<typeof import("./wasm/gpu/plume.js"), "default" | "initSync"> {
+export interface Bindings extends Omit<typeof import("./wasm/plume-gpu.js"), "default" | "initSync"> {
   default(options: { module_or_path: WebAssembly.Module }): Promise<{ memory: WebAssembly.Memory }>;
 }
 
@@ -18,7 +18,7 @@ export type { PlumeEngine };
 /** What a page and Node each do in their own way. */
 export interface Platform {
   /** A core's bindings, another instance after each crash. */
-  bindings(name: CoreName): Promise<Bindings>;
+  bindings(name: CoreName): Bindings;
   /** A core's module: its bytes, or the answer of a server that has them. */
   module(name: CoreName): Promise<BufferSource | Response>;
   /** Starts a worker that helps, and resolves once it does. On the signal it gives up. */
@@ -72,7 +72,8 @@ export class Cores {
       const core = await this.get(name).catch(() => undefined); // Where memory cannot be had in that way.
       if (core) return [core, await core.useThreads(name, threads)];
     }
-    return [await this.get(cpu), 1];
+    // The plain core is had where no file is.
+    return [await this.get(cpu).catch(() => this.get("cpu")), 1];
   }
 }
 
@@ -97,7 +98,7 @@ export class Core {
   ) {}
 
   static async load(platform: Platform, name: CoreName, forget: () => void): Promise<Core> {
-    const bindings = await platform.bindings(name);
+    const bindings = platform.bindings(name);
     const module = await compile(await platform.module(name));
     const { memory } = await bindings.default({ module_or_path: module });
     return new Core(bindings, platform, module, memory, forget);

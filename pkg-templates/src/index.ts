@@ -1,12 +1,17 @@
+// The package in a page: each model runs in a worker.
 import { Plume as Loaded } from "./plume.js";
-import type { LoadOptions, ModelSource } from "./types.js";
 import { cacheInWorker } from "./cache-in-worker.js";
 import { ModelCache } from "./cache.js";
+import { explainEmbedded } from "./embedded.js";
+import type { Loader } from "./loader.js";
+import type { LoadOptions, ModelSource } from "./types.js";
+import { folder } from "./urls.js";
 import { loadInWorker } from "./worker-runtime.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
 export type { CachedFile, ModelCache } from "./cache.js";
 export { LoadControl } from "./load-control.js";
+export type { Loader } from "./loader.js";
 export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 
@@ -14,15 +19,17 @@ export type * from "./types.js";
 export type Plume = Loaded;
 
 /** Loads models, each in a worker of its own. */
-export const Plume = {
-  /** Loads a model; without one, the embedded plm-tiny. */
-  load(model?: ModelSource, options: LoadOptions = {}): Promise<Plume> {
-    const embedded = new URL("../models/plm-tiny/", import.meta.url);
-    // The embedded model is a part of the page, and cached as that.
-    const start = (source: ModelSource | undefined, started: LoadOptions) =>
-      source === undefined ? loadInWorker(embedded, { ...started, cache: false }) : loadInWorker(source, started);
+export const Plume: Loader = {
+  assets: undefined,
+  load(model?: ModelSource, options: LoadOptions = {}) {
+    const assets = Plume.assets;
+    const start = (source: ModelSource | undefined, started: LoadOptions) => {
+      if (source !== undefined) return loadInWorker(source, started, folder(assets));
+      const embedded = new URL("../models/plm-tiny.gguf", import.meta.url);
+      // The embedded model is a part of the page, and cached as that.
+      return explainEmbedded(embedded, loadInWorker(embedded, { ...started, cache: false }, folder(assets)));
+    };
     return Loaded.start(start, model, options);
   },
-  /** The files that loads have kept. */
-  cache: new ModelCache(cacheInWorker),
+  cache: /* @__PURE__ */ new ModelCache(/* @__PURE__ */ cacheInWorker(() => folder(Plume.assets))),
 };

@@ -5,43 +5,59 @@ import { fileURLToPath } from "node:url";
 import { Plume as Loaded } from "./plume.js";
 import { PlumeError } from "./errors.js";
 import { CacheManager, ModelCache } from "./cache.js";
+import type { Cores } from "./cores.js";
 import { nodeCores } from "./cores-node.js";
 import { DiskFile } from "./disk-file.js";
 import { isHubName } from "./names.js";
 import { loadHere } from "./runtime.js";
 import { files as fileMedium } from "./store-files.js";
+import type { Loader } from "./loader.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
 export { PlumeError, type ErrorCode } from "./errors.js";
 export type { CachedFile, ModelCache } from "./cache.js";
 export { LoadControl } from "./load-control.js";
+export type { Loader } from "./loader.js";
 export type { CallOptions, ReloadOptions } from "./plume.js";
 export type * from "./types.js";
 
 /** A loaded model. */
 export type Plume = Loaded;
 
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+/** By the folder that has their files. */
+const known = new Map<string, Cores>();
+
+function coresIn(assets: string | URL | undefined): Cores {
+  const folder = assets === undefined ? here : `${assets}`.startsWith("file:") ? fileURLToPath(assets) : `${assets}`;
+  let cores = known.get(folder);
+  if (!cores) known.set(folder, (cores = nodeCores(folder)));
+  return cores;
+}
+
 /** Loads models into this process. A string is a URL, a path, or a name on a hub where there is no such path. */
-export const Plume = {
-  /** Loads a model; without one, the embedded plm-tiny. */
-  load(model?: ModelSource, options: LoadOptions = {}): Promise<Plume> {
-    const embedded = fileURLToPath(new URL("../models/plm-tiny/", import.meta.url));
+export const Plume: Loader = {
+  assets: undefined,
+  load(model?: ModelSource, options: LoadOptions = {}) {
+    const assets = Plume.assets;
+    const embedded = path.join(here, "../models/plm-tiny.gguf");
     const start = async (source: ModelSource | undefined, started: LoadOptions) => {
       const files = await local(source ?? embedded);
       const { cache = true } = started;
       const medium = cache === false ? undefined : await fileMedium(cache === true ? undefined : cache);
-      const origin = { cores: nodeCores, model: files, medium };
+      const origin = { cores: coresIn(assets), model: files, medium };
       if (started.device === "cpu") return loadHere(origin, started);
       await provideWebGpu();
       return asWorker(() => loadHere(origin, started));
     };
     return Loaded.start(start, model, options);
   },
-  /** The files that loads have kept in the usual folder. */
-  cache: new ModelCache(
-    new CacheManager(
+  // Those in the usual folder.
+  cache: /* @__PURE__ */ new ModelCache(
+    /* @__PURE__ */ new CacheManager(
       () => fileMedium(),
-      async () => (await nodeCores.get("cpu")).bindings.checksum,
+      async () => (await coresIn(Plume.assets).get("cpu")).bindings.checksum,
     ),
   ),
 };
@@ -68,8 +84,10 @@ async function provideWebGpu(): Promise<void> {
   if (!("navigator" in globalThis)) Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
   if ("gpu" in navigator) return;
   try {
-    const name = "webgpu"; // Not a literal, so that bundlers do not ask for a package that is optional.
-    const { create, globals } = (await import(name)) as { create: (flags: string[]) => unknown; globals: object };
+    const name = ["web", "gpu"].join(""); // No literal, so that bundlers do not ask for a package that is optional.
+    const { create, globals } = (await import(
+      /* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ name
+    )) as { create: (flags: string[]) => unknown; globals: object };
     Object.assign(globalThis, globals);
     Object.defineProperty(navigator, "gpu", { value: create([]), configurable: true });
   } catch {

@@ -10,7 +10,8 @@ import { root } from "../../scripts/setup.mjs";
 import { bytesSent, hub } from "../hub.mjs";
 import { gguf } from "../support.mjs";
 
-const folders = { "/plume-lm/": path.join(root, "build/plume-lm"), "/": path.join(root, "tests/browser") };
+// The package's modules one by one, so that one of them can be another.
+const folders = { "/plume-lm/": path.join(root, "build/modules"), "/": path.join(root, "tests/browser") };
 const without = { "/plume-lm/dist/store-opfs.js": path.join(root, "tests/browser/no-opfs.js") };
 /** By what it keeps files in. */
 const sites = { OPFS: await serve(folders), "the Cache API": await serve({ ...without, ...folders }) };
@@ -148,8 +149,9 @@ test("the Cache API keeps the same where files cannot be had", async (t) => {
     const { BLOCK, Store } = await import("/plume-lm/dist/store.js");
     const { CacheManager } = await import("/plume-lm/dist/cache.js");
     const medium = await cacheApi();
-    const bindings = await import("/plume-lm/dist/wasm/cpu/plume.js");
-    await bindings.default({ module_or_path: "/plume-lm/dist/wasm/cpu/plume_bg.wasm" });
+    const { bindings: make } = await import("/plume-lm/dist/wasm/bindings-cpu.js");
+    const bindings = make();
+    await bindings.default({ module_or_path: "/plume-lm/dist/wasm/plume-cpu.wasm" });
     const store = new Store(medium, bindings.checksum);
     const blocks = [new Uint8Array(BLOCK).fill(7), Uint8Array.of(1, 2, 3)];
     const size = BLOCK + 3;

@@ -5,7 +5,7 @@ import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
-import { conversations } from "../support.mjs";
+import { EMBEDDED, conversations } from "../support.mjs";
 
 const site = await serve({
   "/package/": path.join(root, "build/plume-lm"),
@@ -15,7 +15,7 @@ const browser = await launch();
 test.after(async () => (await browser.close(), await site.close()));
 
 test("a GPU process that crashes is a lost device; the same model is loaded again and goes on", async () => {
-  const { turns, steps } = conversations("BF16")[0];
+  const { turns, steps } = conversations(EMBEDDED)[0];
   const page = await browser.newPage();
   await page.goto(`${site.origin}/tests/browser/blank.html`);
   await page.evaluate(async (content) => {

@@ -7,14 +7,14 @@ import { launch } from "../../scripts/chromium.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { hub } from "../hub.mjs";
-import { conversations, gguf } from "../support.mjs";
+import { EMBEDDED, conversations, gguf } from "../support.mjs";
 
 const site = await serve({ "/data/": path.join(root, "tests/data"), "/": path.join(root, "build/site") });
 const browsers = { gpu: await launch(), cpu: await launch({ webgpu: false }) };
 test.after(async () => (await Promise.all(Object.values(browsers).map((b) => b.close())), await site.close()));
 
 const story = "Tell me a story about a brave fox named Pip.";
-const golden = conversations("BF16").find(({ turns }) => turns[0] === story).steps[0].text;
+const golden = conversations(EMBEDDED).find(({ turns }) => turns[0] === story).steps[0].text;
 
 /** The page with plm-tiny loaded, on the GPU unless `query` says otherwise. What it logs as an error, or asks of another origin, fails the test. */
 async function open(t, { browser = browsers.gpu, query = "?device=gpu" } = {}) {
@@ -68,7 +68,7 @@ test("a visitor loads the page, asks for a story, and reads it as it is written"
   assert.equal(await page.locator("#notice").isVisible(), false);
   const progress = await page.evaluate(() => window.seen);
   assert.ok(
-    progress.some((text) => /^Downloading: \d+\.\d MB of 7\.0 MB/.test(text)),
+    progress.some((text) => /^Downloading: \d+\.\d MB of 3\.8 MB/.test(text)),
     progress.join("; "),
   );
   await setTemperature(page, "0");
@@ -87,7 +87,7 @@ test("a visitor loads the page, asks for a story, and reads it as it is written"
 test("the conversation goes on, and a new chat forgets it", async (t) => {
   const { page } = await open(t);
   await setTemperature(page, "0");
-  const { turns, steps } = conversations("BF16").find(({ turns }) => turns.length > 1);
+  const { turns, steps } = conversations(EMBEDDED).find(({ turns }) => turns.length > 1);
   for (const [index, turn] of turns.entries()) {
     await ask(page, turn);
     await finished(page);

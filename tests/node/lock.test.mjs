@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, 
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { lockFile } from "../../build/plume-lm/dist/lock-file.js";
-import { BLOCK, Store } from "../../build/plume-lm/dist/store.js";
-import { files } from "../../build/plume-lm/dist/store-files.js";
+import { lockFile } from "../../build/modules/dist/lock-file.js";
+import { BLOCK, Store } from "../../build/modules/dist/store.js";
+import { files } from "../../build/modules/dist/store-files.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "plume-lock-"));
 test.after(() => rmSync(folder, { recursive: true, force: true }));

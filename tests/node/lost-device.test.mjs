@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
-import { conversations } from "../support.mjs";
+import { EMBEDDED, conversations } from "../support.mjs";
 
-const conversation = conversations("BF16").find(({ turns }) => turns.length > 1);
+const conversation = conversations(EMBEDDED).find(({ turns }) => turns.length > 1);
 const [first, second] = conversation.turns;
 const [firstReply, secondReply] = conversation.steps;
 

@@ -32,28 +32,18 @@ writeFileSync(path.join(project, "package.json"), JSON.stringify({ private: true
 run("npm", ["install", "--silent", "--offline", "--no-audit", "--no-fund", "--legacy-peer-deps", `./${packed}`]);
 
 test("the tarball has what its manifest promises and nothing of the workspace", () => {
-  const files = run("tar", ["tzf", packed]).trim().split("\n");
-  for (const wanted of [
-    "README.md",
-    "LICENSE-MIT",
-    "LICENSE-APACHE",
-    "dist/index.js",
-    "dist/index.d.ts",
-    "dist/node.js",
-    ...["gpu", "cpu", "cpu-relaxed", "cpu-threads", "cpu-relaxed-threads"].map(
-      (core) => `dist/wasm/${core}/plume_bg.wasm`,
-    ),
-    "models/plm-tiny/model.safetensors",
-  ])
-    assert.ok(files.includes(`package/${wanted}`), wanted);
-  assert.deepEqual([...new Set(files.map((file) => file.split("/")[1]))].sort(), [
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-    "README.md",
-    "dist",
-    "models",
-    "package.json",
-  ]);
+  const files = run("tar", ["tzf", packed])
+    .trim()
+    .split("\n")
+    .map((file) => file.replace("package/", ""));
+  const scripts = ["index", "local", "worker", "node", "helper-node", "inline-worker"].map((name) => `dist/${name}.js`);
+  const cores = ["gpu", "cpu", "cpu-relaxed", "cpu-threads", "cpu-relaxed-threads"];
+  const inline = ["gpu-1", "gpu-2", "cpu-1", "cpu-2"].map((name) => `dist/wasm/inline-${name}.js`);
+  const wanted = [
+    ...["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "local.d.ts", "local.js", "package.json"],
+    ...["models/plm-tiny.gguf", ...scripts, ...inline, ...cores.map((core) => `dist/wasm/plume-${core}.wasm`)],
+  ];
+  assert.deepEqual(files.filter((file) => !/^dist\/.*\.d\.ts$/.test(file)).sort(), wanted.sort());
 });
 
 for (const readme of ["README.md", "pkg-templates/README.md"])

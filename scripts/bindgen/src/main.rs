@@ -13,7 +13,7 @@ fn main() {
     let generated = bindgen
         .input_path(input)
         .web(true)
-        .and_then(|bindgen| bindgen.out_name("plume").typescript(true).generate(output));
+        .and_then(|bindgen| bindgen.out_name("plume").omit_default_module_path(true).typescript(true).generate(output));
     if let Err(error) = generated {
         eprintln!("plume-bindgen: {error:?}");
         exit(1);
