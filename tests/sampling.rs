@@ -196,6 +196,35 @@ fn the_cpu_draws_the_best_of_those_kept() {
     }
 }
 
+/// What is added is added to these logits alone, as one addition rounds it; and what was fetched before stays as it was.
+fn check_bias<B: Backend>(backend: &mut B) {
+    for vocab_size in [3, 257, 151_936] {
+        let logits: Vec<f32> = (0..vocab_size as u32).map(|id| noise(5, 1, id)).collect();
+        for pairs in [1, 63, 64, 65, 300] {
+            let step = (vocab_size / pairs).max(1);
+            let ids = (0..vocab_size as u32).rev().step_by(step).take(pairs);
+            let bias: Vec<(u32, f32)> = ids.map(|id| (id, 100.0 * noise(6, 2, id).clamp(-1.0, 1.0))).collect();
+            let mut found = activation(backend, &logits, 1);
+            let before = backend.fetch(&found);
+            backend.add_bias(&mut found, &bias).unwrap();
+            // Backends may have rounded what they were given.
+            let given = block_on(backend.fetched(&before)).unwrap();
+            assert!(given.iter().zip(&logits).all(|(a, b)| (a - b).abs() < 1e-3));
+            let mut expected = given.clone();
+            bias.iter().for_each(|(id, bias)| expected[*id as usize] += bias);
+            assert_eq!(block_on(backend.read(&found)).unwrap(), expected, "{vocab_size} tokens, {pairs} pairs");
+            assert_eq!(block_on(backend.fetched(&before)).unwrap(), given, "a second time");
+        }
+    }
+}
+
+#[test]
+fn the_cpu_adds_a_bias() {
+    check_bias(&mut ReferenceBackend::new());
+    #[cfg(feature = "cpu")]
+    check_bias(&mut plume::backend::cpu::CpuBackend::new());
+}
+
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
@@ -225,6 +254,14 @@ mod gpu {
         }
         println!("{differences} of {draws} draws differ from the CPU's, within rounding");
         assert!(differences <= draws / 200);
+    }
+
+    #[test]
+    fn the_gpu_adds_a_bias() {
+        let Some(mut gpu) = gpu() else { return };
+        check_bias(&mut gpu);
+        let mut logits = activation(&mut gpu, &[0.0; 8], 1);
+        assert_eq!(gpu.add_bias(&mut logits, &[(8, 1.0)]).unwrap_err().code(), "invalid_request");
     }
 
     #[test]

@@ -1,13 +1,17 @@
 import type { Core, Cores, PlumeEngine } from "./cores.js";
 import { PlumeError } from "./errors.js";
 import { Rate } from "./rate.js";
+import { Rest } from "./rest.js";
 import { Serial } from "./serial.js";
 import { Store, type Medium } from "./store.js";
-import type { FinishReason, LoadOptions, ModelSource, Progress, Stats } from "./types.js";
+import type { ChatMessage, FinishReason, LoadOptions, ModelSource, Progress, Stats, TokenLogprob } from "./types.js";
 
 /** A request as the core takes it. */
 export interface CoreRequest {
-  messages: { role: string; content: string }[];
+  /** One of these three. */
+  messages?: { role: ChatMessage["role"]; content: string }[];
+  prompt?: string;
+  prompt_tokens?: number[];
   max_tokens?: number;
   temperature?: number;
   top_k?: number;
@@ -18,6 +22,8 @@ export interface CoreRequest {
   presence_penalty?: number;
   seed?: number;
   stop: string[];
+  logit_bias?: [number, number][];
+  top_logprobs?: number;
 }
 
 /** The core's own counts. */
@@ -38,6 +44,7 @@ export interface Begun {
 /** One piece of a reply. */
 export interface Piece {
   text: string;
+  logprobs: TokenLogprob[];
   finish_reason: FinishReason | null;
   usage: CoreUsage;
 }
@@ -230,6 +237,7 @@ async function withSubgroups<T>(prototype: GpuAdapter, load: () => Promise<T>): 
 class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
+  private readonly rest = new Rest();
   private disposed = false;
 
   constructor(
@@ -248,8 +256,9 @@ class LocalRuntime implements Runtime {
 
   step(reply: number): Promise<Piece> {
     return this.call(async () => {
-      const { text, finish_reason } = (await this.engine.step(reply)) as Omit<Piece, "usage">;
-      return { text, finish_reason, usage: this.engine.usage(reply) as CoreUsage };
+      await this.rest.whereDue();
+      const piece = (await this.engine.step(reply)) as Omit<Piece, "usage">;
+      return { ...piece, usage: this.engine.usage(reply) as CoreUsage };
     });
   }
 

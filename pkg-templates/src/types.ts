@@ -1,70 +1,7 @@
 import type { LoadControl } from "./load-control.js";
+import type { ChatMessage } from "./openai-types.js";
 
-/** One message of a conversation. */
-export interface ChatMessage {
-  role: "system" | "user" | "assistant";
-  content: string;
-}
-
-/** A request for a reply, in the fields of OpenAI's chat completions. Other fields are refused by name. */
-export interface ChatCompletionRequest {
-  messages: ChatMessage[];
-  /** Deliver the reply in parts as it is written. */
-  stream?: boolean;
-  /** Ends the reply after so many tokens. Without it, the context's end does. */
-  max_tokens?: number;
-  /** 0 is greedy; 1, the default, samples from the model's own distribution. */
-  temperature?: number;
-  /** Keeps the k likeliest tokens; 0, the default, keeps all. */
-  top_k?: number;
-  /** Keeps the likeliest tokens whose probabilities reach this sum. Default 1. */
-  top_p?: number;
-  /** Drops tokens less likely than this fraction of the likeliest. Default 0. */
-  min_p?: number;
-  /** Divides the logits of tokens that occurred in the prompt or the reply. Default 1: off. */
-  repetition_penalty?: number;
-  /** Taken off a token's logit for each time that it is in the reply already, from -2 to 2. Default 0. */
-  frequency_penalty?: number;
-  /** Taken off the logits of tokens that are in the reply already, from -2 to 2. Default 0. */
-  presence_penalty?: number;
-  /** The same seed gives the same text. Without one, each reply draws anew. */
-  seed?: number;
-  /** The reply ends before any of these. */
-  stop?: string | string[];
-}
-
-/** Why a reply ended: the model was done (or a stop string came), or there was no room for more. */
-export type FinishReason = "stop" | "length";
-
-/** Tokens counted. */
-export interface Usage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-  /** Prompt tokens that were still in the cache. */
-  prompt_tokens_details: { cached_tokens: number };
-}
-
-/** A whole reply. */
-export interface ChatCompletion {
-  id: string;
-  object: "chat.completion";
-  /** Seconds since 1970. */
-  created: number;
-  model: string;
-  choices: [{ index: 0; message: { role: "assistant"; content: string }; finish_reason: FinishReason }];
-  usage: Usage;
-}
-
-/** A part of a reply. The last one has a finish_reason and the usage. */
-export interface ChatCompletionChunk {
-  id: string;
-  object: "chat.completion.chunk";
-  created: number;
-  model: string;
-  choices: [{ index: 0; delta: { role?: "assistant"; content?: string }; finish_reason: FinishReason | null }];
-  usage?: Usage;
-}
+export type * from "./openai-types.js";
 
 /** How far a load has come. */
 export interface Progress {

@@ -108,6 +108,8 @@ pub trait Backend {
     type Token;
     /// A point in the work of the device.
     type Fence;
+    /// An activation's values on their way to the host.
+    type Values;
 
     /// A name for people: the adapter's, or the processor's.
     fn name(&self) -> String;
@@ -191,6 +193,8 @@ pub trait Backend {
     /// The last token's row [1, width].
     fn last_row(&mut self, x: &Self::Activation) -> Result<Self::Activation>;
 
+    /// logits[token] += bias for each (token, bias); logits [1, vocab_size], and tokens below that, none of them twice.
+    fn add_bias(&mut self, logits: &mut Self::Activation, bias: &[(u32, f32)]) -> Result<()>;
     /// Begins a reply's draws, after this prompt and what has been drawn of the reply: the penalties ask for them.
     fn create_sampler(
         &mut self,
@@ -231,11 +235,21 @@ pub trait Backend {
         self.reached(&fence).await
     }
 
-    /// Waits for an activation's values.
+    /// Has an activation's values, as they are at this point, brought to the host.
+    fn fetch(&mut self, x: &Self::Activation) -> Self::Values;
+    /// Waits for values. They may be asked for again.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfDeviceMemory`] where the device failed since the last read.
-    async fn read(&mut self, x: &Self::Activation) -> Result<Vec<f32>>;
+    async fn fetched(&mut self, values: &Self::Values) -> Result<Vec<f32>>;
+    /// Waits for an activation's values.
+    ///
+    /// # Errors
+    /// As [`Backend::fetched`].
+    async fn read(&mut self, x: &Self::Activation) -> Result<Vec<f32>> {
+        let values = self.fetch(x);
+        self.fetched(&values).await
+    }
     /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens. That may
     /// be a pass whose token nobody has waited for yet.
     async fn density(&mut self) -> Result<Vec<f32>>;
@@ -245,6 +259,13 @@ pub trait Backend {
 fn to_f16(value: f32) -> f16 {
     let most = f32::from(f16::MAX);
     f16::from_f32(value.clamp(-most, most))
+}
+
+/// Adds a bias to logits on the host.
+fn add_bias(logits: &mut [f32], bias: &[(u32, f32)]) {
+    for &(token, bias) in bias {
+        logits.get_mut(token as usize).into_iter().for_each(|logit| *logit += bias);
+    }
 }
 
 fn check_width(operation: &str, found: usize, expected: usize) -> Result<()> {

@@ -1,7 +1,9 @@
 //! The plain backend: the equations of PLM written as loops over f32. It is the oracle that every kernel of the others is
 //! tested against. Sums are taken in f32, eight partial sums a row.
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width, to_f16};
+use super::{
+    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, to_f16,
+};
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
 
@@ -84,6 +86,7 @@ impl Backend for ReferenceBackend {
     type Sampler = Sampler;
     type Token = u32;
     type Fence = ();
+    type Values = Vec<f32>;
 
     fn name(&self) -> String {
         "reference".to_owned()
@@ -228,6 +231,11 @@ impl Backend for ReferenceBackend {
         Ok(Activation { width: x.width, values: x.values[x.values.len() - x.width..].to_vec() })
     }
 
+    fn add_bias(&mut self, logits: &mut Activation, bias: &[(u32, f32)]) -> Result<()> {
+        add_bias(&mut logits.values, bias);
+        Ok(())
+    }
+
     fn create_sampler(
         &mut self,
         sampling: &Sampling,
@@ -257,8 +265,12 @@ impl Backend for ReferenceBackend {
         Ok(())
     }
 
-    async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {
-        Ok(x.values.clone())
+    fn fetch(&mut self, x: &Activation) -> Vec<f32> {
+        x.values.clone()
+    }
+
+    async fn fetched(&mut self, values: &Vec<f32>) -> Result<Vec<f32>> {
+        Ok(values.clone())
     }
 
     async fn density(&mut self) -> Result<Vec<f32>> {

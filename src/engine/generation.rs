@@ -3,6 +3,7 @@
 use super::{
     Message, Request,
     head_start::HeadStart,
+    logprobs::{Logprobs, TokenLogprob, token_logprob},
     prompt::Prompts,
     rehearsal::{rehearse, rehearse_rules},
     request::check_roles,
@@ -70,10 +71,12 @@ pub struct Usage {
 }
 
 /// What one step of a generation gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
     /// Text that is certain by now; it may be empty.
     pub text: String,
+    /// The tokens that are out with this text, where the request has asked for them.
+    pub logprobs: Vec<TokenLogprob>,
     /// Set on the last step.
     pub finished: Option<FinishReason>,
 }
@@ -92,7 +95,7 @@ pub struct Engine<B: Backend> {
     generations: usize,
     /// [`PREFILL_CHUNK`], but in tests.
     pub(super) prefill_chunk: usize,
-    prompts: Prompts,
+    pub(super) prompts: Prompts,
 }
 
 /// A reply in the making. Dropping it, or never stepping it again, cancels it.
@@ -102,8 +105,8 @@ pub struct Generation<B: Backend> {
     completion: Vec<u32>,
     /// Chunks of the prompt, but for its last one, that nobody has waited for yet, oldest first: where each ends.
     chunks: VecDeque<(usize, B::Fence)>,
-    /// Sampled tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
-    in_flight: VecDeque<B::Token>,
+    /// Tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
+    in_flight: VecDeque<Sampled<B>>,
     /// Has counted the prompt, the completion and what is in flight; made when it is first needed.
     sampler: Option<B::Sampler>,
     cached_tokens: usize,
@@ -112,10 +115,20 @@ pub struct Generation<B: Backend> {
     sampling: Sampling,
     seed: u64,
     stop: Vec<String>,
+    bias: Vec<(u32, f32)>,
+    top_logprobs: Option<usize>,
+    logprobs: Logprobs,
     detokenizer: DetokenizerStream,
     /// Text that may yet turn out to be the start of a stop string.
     held: String,
-    finished: Option<FinishReason>,
+    pub(super) finished: Option<FinishReason>,
+}
+
+/// A token that was sampled.
+struct Sampled<B: Backend> {
+    token: B::Token,
+    /// The logits that it was sampled from, where the request wants to know them.
+    logits: Option<B::Values>,
 }
 
 impl<B: Backend> Generation<B> {
@@ -273,7 +286,12 @@ impl<B: Backend> Engine<B> {
     /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
     pub fn begin(&mut self, request: &Request) -> Result<Generation<B>> {
         request.validate()?;
-        let prompt = self.prompts.tokens(&request.messages)?;
+        let prompt = self.prompts.of(request)?;
+        let vocab_size = self.config.vocab_size;
+        if let Some((token, _)) = request.logit_bias.iter().find(|(token, _)| *token as usize >= vocab_size) {
+            let message = format!("logit_bias has token {token}; the model knows {vocab_size} tokens");
+            return Err(Error::InvalidRequest(message));
+        }
         // The last prompt token is always computed: its logits are the first thing wanted.
         let common = common_length(&self.cached, &prompt[..prompt.len() - 1]);
         self.generations += 1;
@@ -291,6 +309,9 @@ impl<B: Backend> Engine<B> {
             sampling: request.sampling(),
             seed: request.seed.unwrap_or(0),
             stop: request.stop.clone(),
+            bias: request.logit_bias.clone(),
+            top_logprobs: request.top_logprobs,
+            logprobs: Logprobs::default(),
             detokenizer: DetokenizerStream::default(),
             held: String::new(),
             finished: None,
@@ -304,7 +325,7 @@ impl<B: Backend> Engine<B> {
     /// What the backend gives; the engine stays usable where the device does.
     pub async fn step(&mut self, generation: &mut Generation<B>) -> Result<Step> {
         if let Some(finished) = generation.finished {
-            return Ok(Step { text: String::new(), finished: Some(finished) });
+            return Ok(Step { finished: Some(finished), ..Step::default() });
         }
         let result = self.advance(generation).await;
         if result.is_err() {
@@ -329,7 +350,7 @@ impl<B: Backend> Engine<B> {
             generation.processed_tokens = generation.processed_tokens.max(*end).min(generation.prompt.len());
             generation.chunks.pop_front();
             // The caller may cancel in between.
-            return Ok(Step { text: String::new(), finished: None });
+            return Ok(Step::default());
         }
         // Where another generation has used the cache since, what is in flight is waited for, and then run again.
         while self.last_used_by == generation.number
@@ -339,8 +360,12 @@ impl<B: Backend> Engine<B> {
         {
             self.run_sampled(generation)?;
         }
-        let token = generation.in_flight.front().expect("behind the last chunk of the prompt a token is sampled");
-        let id = self.backend.token(token).await?;
+        let sampled = generation.in_flight.front().expect("behind the last chunk of the prompt a token is sampled");
+        let id = self.backend.token(&sampled.token).await?;
+        let logits = match &sampled.logits {
+            Some(logits) => Some(self.backend.fetched(logits).await?),
+            None => None,
+        };
         generation.in_flight.pop_front();
         generation.processed_tokens = generation.prompt.len();
         // It has been run if another was sampled after it.
@@ -348,7 +373,7 @@ impl<B: Backend> Engine<B> {
             debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
             self.cached.push(id);
         }
-        let step = self.accept(generation, id);
+        let step = self.accept(generation, id, logits.as_deref());
         if step.finished.is_some() {
             generation.rewind();
         }
@@ -371,20 +396,24 @@ impl<B: Backend> Engine<B> {
             generation.chunks.push_back((end, self.backend.fence()));
             return Ok(());
         }
-        self.sample(generation, &logits, end)
+        self.sample(generation, logits, end)
     }
 
     /// Runs the newest token in flight and samples the one after it.
     fn run_sampled(&mut self, generation: &mut Generation<B>) -> Result<()> {
         let Some(newest) = generation.in_flight.back() else { return Ok(()) };
         let end = generation.prompt.len() + generation.completion.len() + generation.in_flight.len();
-        let tokens = Tokens::Sampled(newest);
+        let tokens = Tokens::Sampled(&newest.token);
         let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, end - 1)?;
-        self.sample(generation, &logits, end)
+        self.sample(generation, logits, end)
     }
 
-    fn sample(&mut self, generation: &mut Generation<B>, logits: &B::Activation, position: usize) -> Result<()> {
-        let Generation { sampler, sampling, seed, prompt, completion, in_flight, .. } = generation;
+    fn sample(&mut self, generation: &mut Generation<B>, mut logits: B::Activation, position: usize) -> Result<()> {
+        let Generation { sampler, sampling, seed, prompt, completion, in_flight, bias, top_logprobs, .. } = generation;
+        let fetched = top_logprobs.map(|_| self.backend.fetch(&logits));
+        if !bias.is_empty() {
+            self.backend.add_bias(&mut logits, bias)?;
+        }
         let sampler = match sampler {
             Some(sampler) => sampler,
             // Nothing is in flight here.
@@ -393,23 +422,30 @@ impl<B: Backend> Engine<B> {
                 sampler.insert(self.backend.create_sampler(sampling, *seed, vocab_size, prompt, completion)?)
             }
         };
-        in_flight.push_back(self.backend.sample(sampler, logits, position)?);
+        let token = self.backend.sample(sampler, &logits, position)?;
+        in_flight.push_back(Sampled { token, logits: fetched });
         Ok(())
     }
 
-    fn accept(&self, generation: &mut Generation<B>, id: u32) -> Step {
+    fn accept(&self, generation: &mut Generation<B>, id: u32, logits: Option<&[f32]>) -> Step {
         let tokenizer = &self.prompts.tokenizer;
-        if tokenizer.stop_tokens().contains(&id) {
-            let text = generation.end(FinishReason::Stop);
-            return Step { text, finished: generation.finished };
-        }
-        generation.completion.push(id);
-        let text = generation.detokenizer.push(tokenizer, id);
-        let mut text = generation.release(&text);
-        if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
-            text += &generation.end(FinishReason::Length);
-        }
-        Step { text, finished: generation.finished }
+        let text = if tokenizer.stop_tokens().contains(&id) {
+            generation.end(FinishReason::Stop)
+        } else {
+            generation.completion.push(id);
+            let come = generation.detokenizer.push(tokenizer, id);
+            if let (Some(logits), Some(top)) = (logits, generation.top_logprobs) {
+                generation.logprobs.push(token_logprob(tokenizer, logits, id, top), come.len());
+            }
+            let mut text = generation.release(&come);
+            if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
+                text += &generation.end(FinishReason::Length);
+            }
+            text
+        };
+        let finished = generation.finished;
+        let logprobs = generation.logprobs.release(text.len(), finished.is_some());
+        Step { text, logprobs, finished }
     }
 }
 
@@ -432,6 +468,9 @@ mod tests {
             sampling: Sampling::GREEDY,
             seed: 0,
             stop: stop.iter().map(|s| (*s).to_owned()).collect(),
+            bias: Vec::new(),
+            top_logprobs: None,
+            logprobs: Logprobs::default(),
             detokenizer: DetokenizerStream::default(),
             held: String::new(),
             finished: None,

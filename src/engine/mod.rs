@@ -2,6 +2,7 @@
 
 mod generation;
 mod head_start;
+mod logprobs;
 mod prompt;
 mod rehearsal;
 mod request;
@@ -9,4 +10,5 @@ mod request;
 mod tests;
 
 pub use generation::{Engine, FinishReason, Generation, LoadOptions, Step, Usage};
+pub use logprobs::{TokenLogprob, TopLogprob};
 pub use request::{Message, Request};

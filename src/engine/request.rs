@@ -16,6 +16,10 @@ pub struct Message {
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
     pub messages: Vec<Message>,
+    /// In place of messages: a text that the reply goes on with. The texts of special tokens are those tokens in it.
+    pub prompt: Option<String>,
+    /// In place of messages: the tokens that the reply goes on with, at least one.
+    pub prompt_tokens: Option<Vec<u32>>,
     /// Ends the reply after so many tokens; without it the context's end does.
     pub max_tokens: Option<usize>,
     /// 0 is greedy.
@@ -36,12 +40,22 @@ pub struct Request {
     pub seed: Option<u64>,
     /// The reply ends before any of these strings.
     pub stop: Vec<String>,
+    /// What is added to tokens' logits ahead of everything else, from -100 to 100.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// How many of the likeliest tokens are told with each token of the reply and its own probability, at most 20; without a
+    /// number, nothing is.
+    pub top_logprobs: Option<usize>,
 }
+
+/// The most that [`Request::top_logprobs`] may be.
+const MOST_LOGPROBS: usize = 20;
 
 impl Default for Request {
     fn default() -> Self {
         Self {
             messages: Vec::new(),
+            prompt: None,
+            prompt_tokens: None,
             max_tokens: None,
             temperature: 1.0,
             top_k: 0,
@@ -52,6 +66,8 @@ impl Default for Request {
             presence_penalty: 0.0,
             seed: None,
             stop: Vec::new(),
+            logit_bias: Vec::new(),
+            top_logprobs: None,
         }
     }
 }
@@ -77,8 +93,10 @@ impl Request {
     /// [`Error::InvalidRequest`] naming the field, its value and its bounds.
     pub fn validate(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::InvalidRequest(text));
-        if self.messages.is_empty() {
-            return invalid("messages is empty; expected at least one message".to_owned());
+        match [!self.messages.is_empty(), self.prompt.is_some(), self.prompt_tokens.is_some()] {
+            [false, false, false] => return invalid("messages is empty; expected at least one message".to_owned()),
+            [true, false, false] | [false, true, false] | [false, false, true] => (),
+            _ => return invalid("there is more than one of messages, prompt and prompt_tokens".to_owned()),
         }
         check_roles(&self.messages)?;
         if self.max_tokens == Some(0) {
@@ -86,6 +104,12 @@ impl Request {
         }
         if self.stop.iter().any(String::is_empty) {
             return invalid("stop has an empty string, which would end every reply at once".to_owned());
+        }
+        if let Some((token, bias)) = self.logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
+            return invalid(format!("logit_bias of token {token} is {bias}; expected -100 to 100"));
+        }
+        if let Some(count) = self.top_logprobs.filter(|count| *count > MOST_LOGPROBS) {
+            return invalid(format!("top_logprobs is {count}; expected 0 to {MOST_LOGPROBS}"));
         }
         let ranges = [
             ("temperature", self.temperature, 0.0, 100.0),

@@ -18,7 +18,7 @@ use crate::{
     weights::{LoadListener, LoadProgress},
 };
 use js_sys::{Array, Reflect};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::AbortSignal;
@@ -228,12 +228,13 @@ impl PlumeEngine {
         on!(&mut self.session, session => drop(session.replies.remove(&reply)));
     }
 
-    /// The next piece of a reply: { text, finish_reason }, where finish_reason is null but for the last piece.
+    /// The next piece of a reply: { text, logprobs, finish_reason }, where finish_reason is null but for the last piece.
     pub async fn step(&mut self, reply: u32) -> std::result::Result<JsValue, JsValue> {
-        let Step { text, finished } =
+        let Step { text, logprobs, finished } =
             on!(&mut self.session, session => session.step(reply).await).map_err(|error| to_js(&error))?;
         object(&[
             ("text", text.into()),
+            ("logprobs", to_value(&logprobs)?),
             ("finish_reason", finished.map_or(JsValue::NULL, |reason| reason.as_str().into())),
         ])
     }
@@ -242,7 +243,7 @@ impl PlumeEngine {
     pub fn usage(&self, reply: u32) -> std::result::Result<JsValue, JsValue> {
         let usage =
             on!(&self.session, session => session.replies.get(&reply).map(Generation::usage)).unwrap_or_default();
-        serde_wasm_bindgen::to_value(&usage).map_err(JsValue::from)
+        to_value(&usage)
     }
 
     /// { backend, adapter, cache_bytes, context_length, memory_bytes, density }.
@@ -265,6 +266,10 @@ impl PlumeEngine {
             ("density", density.into()),
         ])
     }
+}
+
+fn to_value(value: &impl Serialize) -> std::result::Result<JsValue, JsValue> {
+    serde_wasm_bindgen::to_value(value).map_err(JsValue::from)
 }
 
 fn object(fields: &[(&str, JsValue)]) -> std::result::Result<JsValue, JsValue> {

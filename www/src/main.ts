@@ -1,12 +1,11 @@
 // The page: loads a model, holds one conversation, shows what the runtime measures.
-import {
-  Plume,
-  PlumeError,
-  type ChatMessage,
-  type ModelSource,
-  type Progress,
-  type PromptProgress,
-} from "./plume-lm/dist/index.js";
+import { Plume, PlumeError, type ModelSource, type Progress, type PromptProgress } from "./plume-lm/dist/index.js";
+
+/** What was said, by whom. */
+interface Said {
+  role: "user" | "assistant";
+  content: string;
+}
 
 function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -51,7 +50,7 @@ const SUGGESTIONS = [
 ];
 
 let lm: Plume | undefined;
-let messages: ChatMessage[] = [];
+let messages: Said[] = [];
 let load: AbortController | undefined;
 let reply: AbortController | undefined;
 
@@ -191,7 +190,7 @@ function newChat(): void {
   page.prompt.focus();
 }
 
-function addMessage({ role, content }: ChatMessage): HTMLElement {
+function addMessage({ role, content }: Said): HTMLElement {
   const message = document.createElement("p");
   message.className = `message ${role}`;
   message.textContent = content;
@@ -207,7 +206,7 @@ async function ask(content: string): Promise<void> {
   reply = mine;
   conversation.push({ role: "user", content });
   addMessage({ role: "user", content });
-  const answer: ChatMessage = { role: "assistant", content: "" };
+  const answer: Said = { role: "assistant", content: "" };
   const shown = addMessage(answer);
   shown.classList.add("writing");
   showError(undefined);
@@ -227,7 +226,7 @@ async function ask(content: string): Promise<void> {
     );
     let drawn = false;
     for await (const part of parts) {
-      answer.content += part.choices[0].delta.content ?? "";
+      answer.content += part.choices[0]?.delta.content ?? "";
       // Tokens may come faster than the screen is drawn.
       if (drawn) continue;
       drawn = true;

@@ -12,7 +12,7 @@ mod pool;
 mod rows;
 mod simd;
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, check_width};
+use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width};
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
@@ -119,6 +119,7 @@ impl Backend for CpuBackend {
     type Sampler = Sampler;
     type Token = u32;
     type Fence = ();
+    type Values = Vec<f32>;
 
     fn name(&self) -> String {
         match self.pool.threads() {
@@ -283,6 +284,11 @@ impl Backend for CpuBackend {
         Ok(Activation { width: x.width, values: x.values[x.values.len() - x.width..].to_vec() })
     }
 
+    fn add_bias(&mut self, logits: &mut Activation, bias: &[(u32, f32)]) -> Result<()> {
+        add_bias(&mut logits.values, bias);
+        Ok(())
+    }
+
     fn create_sampler(
         &mut self,
         sampling: &Sampling,
@@ -312,8 +318,12 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {
-        Ok(x.values.clone())
+    fn fetch(&mut self, x: &Activation) -> Vec<f32> {
+        x.values.clone()
+    }
+
+    async fn fetched(&mut self, values: &Vec<f32>) -> Result<Vec<f32>> {
+        Ok(values.clone())
     }
 
     async fn density(&mut self) -> Result<Vec<f32>> {

@@ -57,6 +57,7 @@ pub(super) enum Kernel {
         column_lanes: u32,
         depth: u32,
     },
+    AddBias,
     /// One step of finding where the filters cut. More than 16 invocations add up in workgroup memory first.
     SampleSelect {
         width: u32,
@@ -196,6 +197,7 @@ impl Kernel {
             Self::Choose => shader!("choose"),
             Self::SparseMatmul => shader!("sparse_matmul"),
             Self::SparseMatmulPacked { .. } => shader!("sparse_matmul_packed"),
+            Self::AddBias => shader!("add_bias"),
             Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
             Self::SampleMerge { .. } => shader!("sample_merge"),
         }
@@ -249,6 +251,7 @@ impl Kernel {
             | Self::Matmul { .. }
             | Self::Compact
             | Self::Choose
+            | Self::AddBias
             | Self::SparseMatmul => Vec::new(),
         }
     }

@@ -28,9 +28,10 @@ pub use feed_forward::SparseActivation;
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
+use read_back::Ring;
 use rehearsal::SetAside;
 use sampling::Draws;
-pub use sampling::{Fence, Sampler, Token};
+pub use sampling::{Fence, Sampler, Token, Values};
 
 /// f32 [tokens, width] on the device.
 pub struct Activation {
@@ -56,6 +57,8 @@ pub struct GpuBackend {
     /// The host writes it for tokens that it knows, shaders/sample_merge.wgsl for one that it has sampled.
     state: Buffer,
     draws: Draws,
+    /// Where [`Backend::fetch`] brings values.
+    fetches: Ring,
     angles: Option<Angles>,
     counts: Vec<LayerCounts>,
     /// There while a rehearsal is under way.
@@ -78,6 +81,7 @@ impl GpuBackend {
             device,
             state,
             draws: Draws::default(),
+            fetches: Ring::default(),
             angles: None,
             counts: Vec::new(),
             set_aside: None,
@@ -128,6 +132,7 @@ impl Backend for GpuBackend {
     type Sampler = Sampler;
     type Token = Token;
     type Fence = Fence;
+    type Values = Values;
 
     fn name(&self) -> String {
         self.device.name.clone()
@@ -251,6 +256,10 @@ impl Backend for GpuBackend {
         Ok(y)
     }
 
+    fn add_bias(&mut self, logits: &mut Activation, bias: &[(u32, f32)]) -> Result<()> {
+        self.bias(logits, bias)
+    }
+
     fn create_sampler(
         &mut self,
         sampling: &Sampling,
@@ -282,8 +291,14 @@ impl Backend for GpuBackend {
         self.device.fetched(&fence.0).await.map(|_| ())
     }
 
-    async fn read(&mut self, x: &Activation) -> Result<Vec<f32>> {
-        let words = self.device.read(x.values.buffer(), x.tokens * x.width).await?;
+    fn fetch(&mut self, x: &Activation) -> Values {
+        let values = self.fetches.slot(&self.device, x.tokens * x.width);
+        self.device.fetch(x.values.buffer(), &values);
+        Values(values)
+    }
+
+    async fn fetched(&mut self, values: &Values) -> Result<Vec<f32>> {
+        let words = self.device.fetched(&values.0).await?;
         Ok(words.into_iter().map(f32::from_bits).collect())
     }
 

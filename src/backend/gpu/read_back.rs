@@ -24,9 +24,11 @@ pub(super) struct ReadBack {
 pub(super) struct Ring(Vec<Rc<ReadBack>>);
 
 impl Ring {
-    /// A free slot of `words` words, the same number each time.
+    /// A free slot of `words` words. Free ones of other sizes are given back.
     pub fn slot(&mut self, device: &Device, words: usize) -> Rc<ReadBack> {
-        if let Some(free) = self.0.iter().find(|slot| Rc::strong_count(slot) == 1) {
+        let is_free = |slot: &Rc<ReadBack>| Rc::strong_count(slot) == 1;
+        self.0.retain(|slot| !is_free(slot) || slot.buffer.size() == words as u64 * 4);
+        if let Some(free) = self.0.iter().find(|slot| is_free(slot)) {
             return free.clone();
         }
         let slot = Rc::new(device.read_back(words));

@@ -48,6 +48,9 @@ pub struct Token {
 /// A copy of the state that is there once everything submitted before it is done.
 pub struct Fence(pub(super) Rc<ReadBack>);
 
+/// An activation's values on their way to the host.
+pub struct Values(pub(super) Rc<ReadBack>);
+
 /// What the backend remembers between draws.
 #[derive(Default)]
 pub(super) struct Draws {
@@ -110,6 +113,24 @@ impl GpuBackend {
         Err(Error::InvalidRequest(format!(
             "a sampled token was to be run at position {position}; expected the last one sampled, at its own position"
         )))
+    }
+
+    pub(super) fn bias(&mut self, logits: &Activation, bias: &[(u32, f32)]) -> Result<()> {
+        check("bias: tokens", logits.tokens, 1)?;
+        if let Some((token, _)) = bias.iter().find(|(token, _)| *token as usize >= logits.width) {
+            return Err(Error::InvalidRequest(format!("bias: token {token} of {} logits", logits.width)));
+        }
+        let pairs = self.device.scratch(bias.len() * 2)?;
+        let content: Vec<u32> = bias.iter().flat_map(|(token, bias)| [*token, bias.to_bits()]).collect();
+        self.device.write(pairs.buffer(), 0, &content);
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::AddBias,
+            variant: Variant::Plain,
+            buffers: &[(0, logits.values.buffer()), (1, pairs.buffer())],
+            params: &words([bias.len()]),
+            workgroups: [bias.len().div_ceil(64), 1, 1],
+            repeated: true,
+        })
     }
 
     pub(super) fn draw(&mut self, sampler: &mut Sampler, logits: &Activation, position: usize) -> Result<Token> {

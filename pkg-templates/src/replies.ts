@@ -1,0 +1,156 @@
+// Runs the replies that requests ask for: one after the other, stopped when nobody wants them any more.
+import { PlumeError } from "./errors.js";
+import type { FinishReason, TokenLogprob, Usage } from "./openai-types.js";
+import type { Checked } from "./requests.js";
+import type { CoreUsage, Runtime } from "./runtime.js";
+import { tell } from "./tell.js";
+import { Turns } from "./turns.js";
+import type { PromptProgress, Stats } from "./types.js";
+
+/** What a single call may be given beside the request. */
+export interface CallOptions {
+  /** Told when the prompt's length is known, then after each part of a long prompt, at last with `processed` equal to `total`. */
+  onPromptProgress?: ((progress: PromptProgress) => void) | undefined;
+  signal?: AbortSignal | null | undefined;
+}
+
+/** A part of one of a request's replies. */
+export interface ReplyPart {
+  /** Which of them: all of the first prompt come first. */
+  index: number;
+  /** Whether the reply begins here; then there is no text yet. */
+  begins: boolean;
+  text: string;
+  /** The tokens whose text is out with this part, where the request has asked for them. */
+  logprobs: TokenLogprob[];
+  finish_reason: FinishReason | null;
+  /** Of everything so far. */
+  usage: Usage;
+}
+
+/** Throws where the caller has aborted. */
+export function checkSignal(signal: AbortSignal | null | undefined): void {
+  if (signal?.aborted) throw new PlumeError("aborted", "aborted by the caller", { cause: signal.reason });
+}
+
+/** The replies of one model. */
+export class Replies {
+  /** How fast the last one was. */
+  speed: Pick<Stats, "tokens_per_second" | "time_to_first_token_ms"> = {};
+  private readonly turns = new Turns();
+
+  /** `disposal` is aborted when the model is disposed of. */
+  constructor(
+    private readonly runtime: () => Promise<Runtime>,
+    private readonly disposal: AbortSignal,
+  ) {}
+
+  /** Throws where the model was disposed of. */
+  checkAlive(): void {
+    if (this.disposal.aborted) throw new PlumeError("disposed", "this model was disposed of");
+  }
+
+  /** Nothing is computed but what is asked for. */
+  async *run(request: Checked, { onPromptProgress, signal }: CallOptions): AsyncGenerator<ReplyPart, void, undefined> {
+    const turn = {};
+    // A reply stays with the runtime that began it.
+    let runtime: Runtime | undefined;
+    let number: number | undefined;
+    const end = () => {
+      if (number !== undefined) runtime?.end(number);
+      number = undefined;
+    };
+    const leave = () => {
+      this.turns.leave(turn);
+      end();
+    };
+    // Also while nobody reads: the next reply must not wait for this one then.
+    const ended = AbortSignal.any(signal ? [signal, this.disposal] : [this.disposal]);
+    ended.addEventListener("abort", leave, { once: true });
+    const check = () => {
+      checkSignal(signal);
+      this.checkAlive();
+    };
+    const use = async <T>(task: () => Promise<T>): Promise<T> => {
+      check();
+      return this.turns.use(turn, ended, task).catch((error: unknown) => {
+        check();
+        throw error;
+      });
+    };
+    const total = new Total();
+    try {
+      for (const [prompt, core] of request.prompts.entries())
+        for (let reply = 0; reply < request.n; reply++) {
+          const index = prompt * request.n + reply;
+          let processed = -1;
+          const report = ({ processed_tokens, prompt_tokens, cached_tokens }: CoreUsage) => {
+            check();
+            if (reply > 0 || processed_tokens <= processed) return;
+            processed = processed_tokens;
+            tell(onPromptProgress, { processed, total: prompt_tokens, cached: cached_tokens });
+            check();
+          };
+          const started = performance.now();
+          const seed = (request.seed + reply) % 2 ** 53;
+          const begun = await use(async () => (runtime = await this.runtime()).begin({ ...core, seed }));
+          number = begun.reply;
+          report(begun.usage);
+          const usage = total.begin(begun.usage, reply === 0);
+          yield { index, begins: true, text: "", logprobs: [], finish_reason: null, usage };
+          let first: number | undefined;
+          // The model's own time, not that of the reader between two parts.
+          let later = 0;
+          for (;;) {
+            const asked = performance.now();
+            const { text, logprobs, finish_reason, usage } = await use(() => runtime!.step(number!));
+            const now = performance.now();
+            report(usage);
+            if (first !== undefined) later += now - asked;
+            else if (usage.completion_tokens > 0) first = now;
+            if (first !== undefined) {
+              const tokens = usage.completion_tokens - 1;
+              this.speed = { time_to_first_token_ms: first - started };
+              if (tokens > 0 && later > 0) this.speed.tokens_per_second = tokens / (later / 1000);
+            }
+            if (text || logprobs.length > 0 || finish_reason)
+              yield { index, begins: false, text, logprobs, finish_reason, usage: total.count(usage) };
+            if (finish_reason) break;
+          }
+          end();
+        }
+    } finally {
+      ended.removeEventListener("abort", leave);
+      leave();
+    }
+  }
+}
+
+/** The tokens of all replies of a request. A prompt counts once. */
+class Total {
+  private prompt_tokens = 0;
+  private cached_tokens = 0;
+  private completion_tokens = 0;
+  /** Of the replies before the current one. */
+  private before = 0;
+
+  begin({ prompt_tokens, cached_tokens }: CoreUsage, isNewPrompt: boolean): Usage {
+    this.before = this.completion_tokens;
+    if (isNewPrompt) {
+      this.prompt_tokens += prompt_tokens;
+      this.cached_tokens += cached_tokens;
+    }
+    return this.usage();
+  }
+
+  count({ completion_tokens }: CoreUsage): Usage {
+    this.completion_tokens = this.before + completion_tokens;
+    return this.usage();
+  }
+
+  private usage(): Usage {
+    const { prompt_tokens, completion_tokens, cached_tokens } = this;
+    const total_tokens = prompt_tokens + completion_tokens;
+    return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details: { cached_tokens } };
+  }
+}
