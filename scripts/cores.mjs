@@ -26,6 +26,8 @@ export const cores = {
   "cpu-relaxed": { features: "bytes", relaxed: true },
   "cpu-threads": { features: "cpu", shared: true },
   "cpu-relaxed-threads": { features: "bytes", shared: true, relaxed: true },
+  /** No core, but what constrains one to a schema or a grammar. */
+  grammar: { package: "plume-grammar", inline: true },
 };
 
 /** What makes a module whose memory several workers share. The most that it may ever have has to be said beforehand. */
@@ -40,15 +42,16 @@ const sharedMemory = {
 
 /** Compiles a core, with bindings by the program that `bindgen` promises. */
 async function buildCore(name, bindgen) {
-  const { features, shared, relaxed, inline } = cores[name];
+  const { package: crate = "plume-lm", features, shared, relaxed, inline } = cores[name];
   // What is compiled with other flags has a folder of its own, so that neither makes the other out of date.
   const target = shared ? path.join(targets, "shared-memory") : targets;
   // Products have the same name: Cargo must not take another core's for this one's.
-  const compiled = path.join(target, "wasm32-unknown-unknown/release/plume.wasm");
-  for (const product of [compiled, path.join(path.dirname(compiled), "deps/plume.wasm")])
-    rmSync(product, { force: true });
-  const cargo = ["rustc", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown"];
-  cargo.push("--target-dir", target, "--no-default-features", "--features", features);
+  const product = `${crate.replace("-", "_").replace("plume_lm", "plume")}.wasm`;
+  const compiled = path.join(target, "wasm32-unknown-unknown/release", product);
+  for (const file of [compiled, path.join(path.dirname(compiled), "deps", product)]) rmSync(file, { force: true });
+  const cargo = ["rustc", "--release", "--locked", "--lib", "--target", "wasm32-unknown-unknown", "--package", crate];
+  cargo.push("--target-dir", target);
+  if (features) cargo.push("--no-default-features", "--features", features);
   if (shared) cargo.push(...sharedMemory.arguments);
   // For this crate alone, since no other has kernels: those it depends on are compiled once.
   if (relaxed) cargo.push("--", "-C", "target-feature=+relaxed-simd");
@@ -134,7 +137,11 @@ export async function buildCores() {
   const inTurns = async (...names) => {
     for (const name of names) await makeCore(name);
   };
-  const made = [inTurns("gpu", "cpu", "cpu-relaxed"), inTurns("cpu-threads", "cpu-relaxed-threads"), bindgenMade];
+  const made = [
+    inTurns("gpu", "cpu", "cpu-relaxed", "grammar"),
+    inTurns("cpu-threads", "cpu-relaxed-threads"),
+    bindgenMade,
+  ];
   await Promise.allSettled(made); // Where one fails, the others' work is not left behind half done.
   await Promise.all(made);
 }

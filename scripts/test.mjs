@@ -43,6 +43,10 @@ const stages = [
         ["cpu", ""],
         ["bytes", " -C target-feature=+relaxed-simd"],
       ].map(clippy),
+      [
+        "clippy, wasm, grammar",
+        "cargo clippy --release --lib --target wasm32-unknown-unknown --package plume-grammar -- -D warnings",
+      ],
       ["build, strict TypeScript included", "npm run --silent build"],
     ],
   ],

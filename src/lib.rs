@@ -11,6 +11,8 @@
 //!   the oracle.
 //! - [`engine`]: requests, replies in the making, stopping, and the generation loop.
 //! - `web`: the surface that JavaScript sees (wasm only).
+//!
+//! `src/grammar` is a crate of its own, for a WebAssembly module of its own: what constrains a reply to a schema.
 
 pub mod backend;
 pub mod byte_strings;

@@ -218,11 +218,45 @@ fn check_bias<B: Backend>(backend: &mut B) {
     }
 }
 
+/// Of all tokens but those that are allowed the logits are -1e30, and no draw takes them, however likely they were.
+fn check_mask<B: Backend>(backend: &mut B) {
+    for vocab_size in [3, 31, 32, 33, 257, 151_936] {
+        let logits: Vec<f32> = (0..vocab_size as u32).map(|id| noise(5, 1, id)).collect();
+        for every in [1, 3, 40] {
+            let allowed = |id: usize| id % every == every / 2 || id == vocab_size - 1;
+            let mut words = vec![0; vocab_size.div_ceil(32)];
+            (0..vocab_size).filter(|id| allowed(*id)).for_each(|id| words[id / 32] |= 1 << (id % 32));
+            let mut masked = activation(backend, &logits, 1);
+            let before = backend.fetch(&masked);
+            backend.mask(&mut masked, &words).unwrap();
+            let mut expected = block_on(backend.fetched(&before)).unwrap();
+            (0..vocab_size).filter(|id| !allowed(*id)).for_each(|id| expected[id] = -1e30);
+            assert_eq!(block_on(backend.read(&masked)).unwrap(), expected, "{vocab_size} tokens, one in {every}");
+            for sampling in [
+                Sampling::GREEDY,
+                Sampling { temperature: 100.0, ..PLAIN },
+                Sampling { top_k: 50, top_p: 0.9, min_p: 0.01, repetition_penalty: 0.01, ..PLAIN },
+            ] {
+                let seen: Vec<u32> = (0..vocab_size as u32).step_by(2).collect();
+                let mut sampler = backend.create_sampler(&sampling, 3, vocab_size, &seen, &[]).unwrap();
+                let token = backend.sample(&mut sampler, &masked, 1).unwrap();
+                let id = block_on(backend.token(&token)).unwrap();
+                assert!(allowed(id as usize), "{vocab_size} tokens, one in {every}, {sampling:?}: {id}");
+            }
+            assert_eq!(backend.mask(&mut masked, &[0; 10_000]).unwrap_err().code(), "invalid_request");
+        }
+    }
+}
+
 #[test]
-fn the_cpu_adds_a_bias() {
+fn the_cpu_adds_a_bias_and_masks() {
     check_bias(&mut ReferenceBackend::new());
+    check_mask(&mut ReferenceBackend::new());
     #[cfg(feature = "cpu")]
-    check_bias(&mut plume::backend::cpu::CpuBackend::new());
+    {
+        check_bias(&mut plume::backend::cpu::CpuBackend::new());
+        check_mask(&mut plume::backend::cpu::CpuBackend::new());
+    }
 }
 
 #[cfg(feature = "gpu")]
@@ -254,6 +288,12 @@ mod gpu {
         }
         println!("{differences} of {draws} draws differ from the CPU's, within rounding");
         assert!(differences <= draws / 200);
+    }
+
+    #[test]
+    fn the_gpu_masks() {
+        let Some(mut gpu) = gpu() else { return };
+        check_mask(&mut gpu);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 // The cores in a browser.
 import { bindings } from "./bindings.js";
-import { Cores, type CoreName } from "./cores.js";
+import { Cores, type ModuleName } from "./cores.js";
 
 /** Written out, so that bundlers see which files are wanted. */
-const modules: Record<CoreName, () => URL> = {
+const modules: Record<ModuleName, () => URL> = {
   gpu: () => new URL("./wasm/plume-gpu.wasm", import.meta.url),
   cpu: () => new URL("./wasm/plume-cpu.wasm", import.meta.url),
   "cpu-relaxed": () => new URL("./wasm/plume-cpu-relaxed.wasm", import.meta.url),
   "cpu-threads": () => new URL("./wasm/plume-cpu-threads.wasm", import.meta.url),
   "cpu-relaxed-threads": () => new URL("./wasm/plume-cpu-relaxed-threads.wasm", import.meta.url),
+  grammar: () => new URL("./wasm/plume-grammar.wasm", import.meta.url),
 };
 
 /** What differs between a worker of this package and a caller's own thread. */
@@ -16,13 +17,13 @@ export interface Place {
   /** A folder that has the package's files, where they are not beside this one. */
   assets?: URL | undefined;
   /** A core whose file is not to be had. */
-  fromPage(name: CoreName): Promise<ArrayBuffer>;
+  fromPage(name: ModuleName): Promise<ArrayBuffer>;
   /** Another worker of this package. */
   startWorker(): Worker;
 }
 
 /** The answer that has a core's module, unless its file is not where it should be. */
-async function find(name: CoreName, assets: URL | undefined): Promise<Response | undefined> {
+async function find(name: ModuleName, assets: URL | undefined): Promise<Response | undefined> {
   let url;
   try {
     url = assets ? new URL(`wasm/plume-${name}.wasm`, assets) : modules[name]();

@@ -1,12 +1,17 @@
 // The compiled cores: one for WebGPU and four for the CPU. A page downloads the one that it runs.
 import { PlumeError } from "./errors.js";
+import type { GrammarBindings } from "./grammar.js";
 import { multipliesBytes } from "./relaxed-simd.js";
+import { bindings as grammarBindings } from "./wasm/bindings-grammar.js";
 import type { PlumeEngine } from "./wasm/plume-gpu.js";
 
 /** The names of the cores' folders. */
 export type CoreName = "gpu" | "cpu" | "cpu-relaxed" | SharingCore;
 /** Those whose memory workers share. */
 export type SharingCore = "cpu-threads" | "cpu-relaxed-threads";
+
+/** What has a module's file: a core, or what keeps its replies to schemas. */
+export type ModuleName = CoreName | "grammar";
 
 /** The generated bindings of a core. */
 export interface Bindings extends Omit<typeof import("./wasm/plume-gpu.js"), "default" | "initSync"> {
@@ -19,8 +24,8 @@ export type { PlumeEngine };
 export interface Platform {
   /** A core's bindings, another instance after each crash. */
   bindings(name: CoreName): Bindings;
-  /** A core's module: its bytes, or the answer of a server that has them. */
-  module(name: CoreName): Promise<BufferSource | Response>;
+  /** A module: its bytes, or the answer of a server that has them. */
+  module(name: ModuleName): Promise<BufferSource | Response>;
   /** Starts a worker that helps, and resolves once it does. On the signal it gives up. */
   startHelper(call: HelperCall, signal: AbortSignal): Promise<Helper>;
   /** Keeps the process until it is called back, where a process may end while a core's work is not done. */
@@ -49,6 +54,7 @@ const HELPER_PATIENCE = 10_000;
 /** The cores of a platform, each loaded once, and again after it has crashed. */
 export class Cores {
   private readonly loaded = new Map<CoreName, Promise<Core>>();
+  private grammars: Promise<GrammarBindings> | undefined;
 
   constructor(private readonly platform: Platform) {}
 
@@ -62,6 +68,28 @@ export class Cores {
     this.loaded.set(name, core);
     core.catch(forget); // The next one may have more luck.
     return core;
+  }
+
+  /** What keeps replies to schemas and grammars, loaded once. */
+  grammar(): Promise<GrammarBindings> {
+    this.grammars ??= this.loadGrammar().catch((error) => {
+      this.grammars = undefined; // The next one may have more luck.
+      throw error;
+    });
+    return this.grammars;
+  }
+
+  /** Has the next one get another instance, after this one crashed. */
+  forgetGrammar(crashed: GrammarBindings): void {
+    void this.grammars?.then((bindings) => {
+      if (bindings === crashed) this.grammars = undefined;
+    });
+  }
+
+  private async loadGrammar(): Promise<GrammarBindings> {
+    const bindings = grammarBindings();
+    await bindings.default({ module_or_path: await compile(await this.platform.module("grammar")) });
+    return bindings;
   }
 
   /** The core for the CPU, and how many threads it has. Tests want the plain kernels too. */

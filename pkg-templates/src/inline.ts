@@ -1,17 +1,18 @@
-// The worker and two cores as JavaScript, for where a bundler has not copied the package's files. Nothing here is downloaded
+// The worker, two cores and the grammars as JavaScript, for where a bundler has not copied the package's files. Nothing here is downloaded
 // where those are found.
-import type { CoreName } from "./cores.js";
+import type { ModuleName } from "./cores.js";
 import { PlumeError } from "./errors.js";
 
 /** Written out, so that bundlers see what is imported. The other cores are only faster. */
-const cores: Partial<Record<CoreName, () => Promise<{ default: string }[]>>> = {
+const modules: Partial<Record<ModuleName, () => Promise<{ default: string }[]>>> = {
   gpu: () => Promise.all([import("./wasm/inline-gpu-1.js"), import("./wasm/inline-gpu-2.js")]),
   cpu: () => Promise.all([import("./wasm/inline-cpu-1.js"), import("./wasm/inline-cpu-2.js")]),
+  grammar: () => Promise.all([import("./wasm/inline-grammar-1.js"), import("./wasm/inline-grammar-2.js")]),
 };
 
-/** A core's module. */
-export async function inlineCore(name: CoreName): Promise<ArrayBuffer> {
-  const load = cores[name];
+/** A module. */
+export async function inlineCore(name: ModuleName): Promise<ArrayBuffer> {
+  const load = modules[name];
   if (!load) throw new PlumeError("missing", `the file plume-${name}.wasm of plume-lm was not found`);
   const base64 = (await load()).map((part) => part.default).join("");
   const compressed = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

@@ -66,8 +66,25 @@ export interface ChatCompletionRequest extends SamplingOptions {
   response_format?: ResponseFormat | null;
 }
 
-/** What a reply is to be. */
-export type ResponseFormat = { type: "text" };
+/** What a reply is to be. It keeps to that unless `max_tokens` or the context's end cuts it: its finish_reason is "length" then. */
+export type ResponseFormat =
+  | { type: "text" }
+  /** An object of JSON. */
+  | { type: "json_object" }
+  | { type: "json_schema"; json_schema: JsonSchemaFormat }
+  /** What a grammar in Lark's notation, as llguidance reads it, has `start` for. */
+  | { type: "grammar"; grammar: string };
+
+/** JSON that validates against a schema. What of a schema cannot be kept to is refused by name. */
+export interface JsonSchemaFormat {
+  /** For people. */
+  name: string;
+  description?: string | null;
+  /** Without one, any JSON. */
+  schema?: Record<string, unknown>;
+  /** Replies keep to the schema either way. */
+  strict?: boolean | null;
+}
 
 /** A request for what a text goes on with. Fields that are not here are refused by name. */
 export interface CompletionRequest extends SamplingOptions {

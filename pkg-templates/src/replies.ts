@@ -93,7 +93,9 @@ export class Replies {
           };
           const started = performance.now();
           const seed = (request.seed + reply) % 2 ** 53;
-          const begun = await use(async () => (runtime = await this.runtime()).begin({ ...core, seed }));
+          const begun = await use(async () =>
+            (runtime = await this.runtime()).begin({ ...core, seed }, request.format),
+          );
           number = begun.reply;
           report(begun.usage);
           const usage = total.begin(begun.usage, reply === 0);

@@ -1,6 +1,13 @@
 // Requests as callers write them, checked, and as the core takes them. What is not known is refused by name.
 import { invalid, kind, show } from "./invalid.js";
-import type { ChatCompletionRequest, ChatMessage, CompletionRequest, SamplingOptions } from "./openai-types.js";
+import type { Format } from "./grammar.js";
+import type {
+  ChatCompletionRequest,
+  ChatMessage,
+  CompletionRequest,
+  ResponseFormat,
+  SamplingOptions,
+} from "./openai-types.js";
 import type { CoreRequest } from "./runtime.js";
 
 /** A request that was checked. */
@@ -13,6 +20,8 @@ export interface Checked {
   seed: number;
   stream: boolean;
   include_usage: boolean;
+  /** What the replies are to keep to. */
+  format?: Format;
 }
 
 /** The core counts in 32 bits; what is more than a context or a vocabulary can have means all of it. */
@@ -130,6 +139,43 @@ function checkSampling(request: SamplingOptions): Omit<Checked, "prompts"> & { s
   };
 }
 
+/**
+ * How JSON is written, unless a schema has wishes of its own: as most of what models have read. Without a rule they may write spaces
+ * for ever.
+ */
+const JSON_STYLE = { whitespace_flexible: false, item_separator: ", ", key_separator: ": " };
+
+/** Checks what a reply is to be. */
+function checkFormat(format: ResponseFormat): Format | undefined {
+  const { type } = format;
+  switch (type) {
+    case "text":
+      checkFields(format, ["type"]);
+      return undefined;
+    case "json_object":
+      checkFields(format, ["type"]);
+      return { schema: JSON.stringify({ type: "object", "x-guidance": JSON_STYLE }) };
+    case "json_schema": {
+      checkFields(format, ["type", "json_schema"]);
+      checkFields(format.json_schema, ["name", "description", "schema", "strict"]);
+      const { name, description, schema = {}, strict } = format.json_schema;
+      checkText("response_format.json_schema.name", name);
+      if (description != null) checkText("response_format.json_schema.description", description);
+      checkFlag("response_format.json_schema.strict", strict);
+      if (typeof schema !== "object" || schema === null || Array.isArray(schema))
+        throw invalid(`response_format.json_schema.schema is ${kind(schema)}; expected an object`);
+      return { schema: JSON.stringify({ "x-guidance": JSON_STYLE, ...schema }) };
+    }
+    case "grammar":
+      checkFields(format, ["type", "grammar"]);
+      return { lark: checkText("response_format.grammar", format.grammar) };
+    default:
+      throw invalid(
+        `response_format.type is ${show(type)}; expected "text", "json_object", "json_schema" or "grammar"`,
+      );
+  }
+}
+
 /** Checks a request for a reply to a conversation. */
 export function checkChat(request: ChatCompletionRequest): Checked {
   checkFields(request, CHAT);
@@ -142,12 +188,12 @@ export function checkChat(request: ChatCompletionRequest): Checked {
   });
   if (checkFlag("logprobs", logprobs)) sampling.top_logprobs = checkWhole("top_logprobs", top_logprobs ?? 0, 0, 20);
   else if (top_logprobs != null) throw invalid("top_logprobs is there, but logprobs is not true");
-  if (response_format != null) {
-    checkFields(response_format, ["type"]);
-    if (response_format.type !== "text")
-      throw invalid(`response_format.type is ${show(response_format.type)}; expected "text"`);
-  }
-  return { ...checked, prompts: [{ ...sampling, messages: checkMessages(request.messages) }] };
+  const format = response_format == null ? undefined : checkFormat(response_format);
+  return {
+    ...checked,
+    ...(format && { format }),
+    prompts: [{ ...sampling, messages: checkMessages(request.messages) }],
+  };
 }
 
 /** OpenAI's default where a text is gone on with. */

@@ -1,5 +1,6 @@
 import type { Core, Cores, PlumeEngine } from "./cores.js";
 import { PlumeError } from "./errors.js";
+import { Formats, type Format, type Kept } from "./grammar.js";
 import { Rate } from "./rate.js";
 import { Rest } from "./rest.js";
 import { Serial } from "./serial.js";
@@ -51,7 +52,8 @@ export interface Piece {
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
-  begin(request: CoreRequest): Promise<Begun>;
+  /** Begins a reply, which keeps to a format, if there is one. */
+  begin(request: CoreRequest, format?: Format): Promise<Begun>;
   step(reply: number): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
@@ -119,7 +121,7 @@ interface Device {
 /** Loads a model into a core. */
 async function loadOn(
   core: Core,
-  { model, medium }: Origin,
+  { cores, model, medium }: Origin,
   {
     onProgress,
     signal,
@@ -170,7 +172,7 @@ async function loadOn(
         store ?? null,
       );
     const engine = await core.during(() => (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load()));
-    return new LocalRuntime(engine, core, {
+    return new LocalRuntime(engine, core, cores, {
       ...(adapter && { adapter: adapter.name }),
       ...(gpu_unavailable && { gpu_unavailable }),
     });
@@ -238,18 +240,32 @@ class LocalRuntime implements Runtime {
   /** The core must not be entered while a call of it waits for the device. */
   private readonly calls = new Serial();
   private readonly rest = new Rest();
+  private readonly formats: Formats;
+  /** What replies keep to, by their numbers. */
+  private readonly kept = new Map<number, Kept>();
   private disposed = false;
 
   constructor(
     private readonly engine: PlumeEngine,
     private readonly core: Core,
+    cores: Cores,
     /** What the core cannot know. */
     private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
-  ) {}
+  ) {
+    this.formats = new Formats(cores, engine);
+  }
 
-  begin(request: CoreRequest): Promise<Begun> {
-    return this.call(() => {
-      const reply = this.engine.begin(request);
+  begin(request: CoreRequest, format?: Format): Promise<Begun> {
+    return this.call(async () => {
+      const kept = format && (await this.formats.keep(format));
+      let reply;
+      try {
+        reply = this.engine.begin(request, kept);
+      } catch (error) {
+        kept?.free();
+        throw error;
+      }
+      if (kept) this.kept.set(reply, kept);
       return { reply, usage: this.engine.usage(reply) as CoreUsage };
     });
   }
@@ -263,7 +279,12 @@ class LocalRuntime implements Runtime {
   }
 
   end(reply: number): void {
-    this.call(() => this.engine.end(reply)).catch(() => {}); // After a crash there is nothing to forget.
+    const end = () => {
+      this.engine.end(reply);
+      this.kept.get(reply)?.free();
+      this.kept.delete(reply);
+    };
+    this.call(end).catch(() => {}); // After a crash there is nothing to forget.
   }
 
   stats(): Promise<Stats> {
@@ -277,7 +298,12 @@ class LocalRuntime implements Runtime {
   }
 
   dispose(): void {
-    this.call(() => this.engine.free()).catch(() => {}); // After a crash there is nothing left to free.
+    const free = () => {
+      this.engine.free();
+      this.kept.forEach((kept) => kept.free());
+      this.formats.free();
+    };
+    this.call(free).catch(() => {}); // After a crash there is nothing left to free.
     this.disposed = true;
   }
 

@@ -1,5 +1,5 @@
 // The page's side of a worker: how it is started, what it is asked, and what it answers.
-import type { CoreName } from "./cores.js";
+import type { ModuleName } from "./cores.js";
 import { PlumeError, type ErrorCode } from "./errors.js";
 import { inlineCore, inlineWorker } from "./inline.js";
 import type { Progress } from "./types.js";
@@ -13,7 +13,7 @@ export interface Answer {
   error?: { code: ErrorCode; message: string };
   progress?: Progress;
   /** A core that the worker cannot find. */
-  missing?: CoreName;
+  missing?: ModuleName;
 }
 
 interface Waiting {
@@ -114,7 +114,7 @@ export class WorkerConnection {
   }
 
   /** Sends the worker a core that it cannot find. */
-  private async send(core: CoreName): Promise<void> {
+  private async send(core: ModuleName): Promise<void> {
     const found = await inlineCore(core).then(
       (bytes) => ({ bytes }),
       (thrown) => ({ why: PlumeError.from(thrown).message }),

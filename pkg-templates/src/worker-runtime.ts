@@ -29,7 +29,7 @@ export async function loadInWorker(
     unlisten?.();
   }
   return {
-    begin: (request) => worker.ask({ call: "begin", request }) as Promise<Begun>,
+    begin: (request, format) => worker.ask({ call: "begin", request, format }) as Promise<Begun>,
     step: (reply) => worker.ask({ call: "step", reply }) as Promise<Piece>,
     end: (reply) => void worker.ask({ call: "end", reply }).catch(() => {}), // A worker that has ended has forgotten it.
     stats: () => worker.ask({ call: "stats" }) as Promise<Stats>,

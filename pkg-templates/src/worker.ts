@@ -1,9 +1,10 @@
 // The worker's side: one model, the cache's chores, or help with another worker's products, as its starter says.
 import { bindings } from "./bindings.js";
 import { CacheManager, type CacheCalls } from "./cache.js";
-import type { CoreName, HelperCall } from "./cores.js";
+import type { ModuleName, HelperCall } from "./cores.js";
 import { browserCores } from "./cores-browser.js";
 import { PlumeError } from "./errors.js";
+import type { Format } from "./grammar.js";
 import { LoadControl } from "./load-control.js";
 import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
@@ -13,7 +14,7 @@ import type { Answer } from "./worker-connection.js";
 /** What a worker is asked. */
 export type Call =
   | { call: "load"; model: ModelSource; options: Omit<LoadOptions, "onProgress" | "signal" | "control"> }
-  | { call: "begin"; request: CoreRequest }
+  | { call: "begin"; request: CoreRequest; format?: Format | undefined }
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }
   | { call: "stats" }
@@ -21,13 +22,13 @@ export type Call =
   | { call: "abort" }
   | { call: "cache"; task: keyof CacheCalls; url?: string | undefined }
   /** A core that this worker could not find, or why there is none. */
-  | { call: "found"; core: CoreName; bytes?: ArrayBuffer; why?: string }
+  | { call: "found"; core: ModuleName; bytes?: ArrayBuffer; why?: string }
   | { call: "help"; help: HelperCall };
 
 const post = (answer: Answer) => postMessage(answer);
 
 /** Those who wait for cores that the page has to send. */
-const wanted = new Map<CoreName, { resolve: (bytes: ArrayBuffer) => void; reject: (error: PlumeError) => void }>();
+const wanted = new Map<ModuleName, { resolve: (bytes: ArrayBuffer) => void; reject: (error: PlumeError) => void }>();
 
 const cores = browserCores({
   fromPage: (name) =>
@@ -66,7 +67,7 @@ async function answer(call: Call): Promise<unknown> {
       return undefined;
     }
     case "begin":
-      return runtime?.begin(call.request);
+      return runtime?.begin(call.request, call.format);
     case "step":
       return runtime?.step(call.reply);
     case "end":

@@ -195,6 +195,9 @@ pub trait Backend {
 
     /// logits[token] += bias for each (token, bias); logits [1, vocab_size], and tokens below that, none of them twice.
     fn add_bias(&mut self, logits: &mut Self::Activation, bias: &[(u32, f32)]) -> Result<()>;
+    /// Makes the logits [1, vocab_size] of all tokens -1e30 but of those whose bit is set: 32 tokens a word, the first in the
+    /// lowest bit.
+    fn mask(&mut self, logits: &mut Self::Activation, allowed: &[u32]) -> Result<()>;
     /// Begins a reply's draws, after this prompt and what has been drawn of the reply: the penalties ask for them.
     fn create_sampler(
         &mut self,
@@ -259,6 +262,27 @@ pub trait Backend {
 fn to_f16(value: f32) -> f16 {
     let most = f32::from(f16::MAX);
     f16::from_f32(value.clamp(-most, most))
+}
+
+/// What [`Backend::mask`] makes of a forbidden token's logit: finite, and less than any other.
+const FORBIDDEN: f32 = -1e30;
+
+/// Masks logits on the host.
+fn mask(logits: &mut [f32], allowed: &[u32]) -> Result<()> {
+    check_mask(logits.len(), allowed)?;
+    for (token, logit) in logits.iter_mut().enumerate() {
+        if allowed[token / 32] >> (token % 32) & 1 == 0 {
+            *logit = FORBIDDEN;
+        }
+    }
+    Ok(())
+}
+
+fn check_mask(vocab_size: usize, allowed: &[u32]) -> Result<()> {
+    if allowed.len() == vocab_size.div_ceil(32) {
+        return Ok(());
+    }
+    Err(Error::InvalidRequest(format!("a mask of {} words was given for {vocab_size} tokens", allowed.len())))
 }
 
 /// Adds a bias to logits on the host.

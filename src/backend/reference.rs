@@ -2,7 +2,7 @@
 //! tested against. Sums are taken in f32, eight partial sums a row.
 
 use super::{
-    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, to_f16,
+    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, mask, to_f16,
 };
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
@@ -234,6 +234,10 @@ impl Backend for ReferenceBackend {
     fn add_bias(&mut self, logits: &mut Activation, bias: &[(u32, f32)]) -> Result<()> {
         add_bias(&mut logits.values, bias);
         Ok(())
+    }
+
+    fn mask(&mut self, logits: &mut Activation, allowed: &[u32]) -> Result<()> {
+        mask(&mut logits.values, allowed)
     }
 
     fn create_sampler(

@@ -1,7 +1,7 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
 use super::{
-    Message, Request,
+    Constraint, Message, Request,
     head_start::HeadStart,
     logprobs::{Logprobs, TokenLogprob, token_logprob},
     prompt::Prompts,
@@ -107,6 +107,9 @@ pub struct Generation<B: Backend> {
     chunks: VecDeque<(usize, B::Fence)>,
     /// Tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
     in_flight: VecDeque<Sampled<B>>,
+    constraint: Option<Box<dyn Constraint>>,
+    /// The logits after all tokens, of which the next one is to be drawn once the constraint is known to allow what.
+    pending: Option<B::Activation>,
     /// Has counted the prompt, the completion and what is in flight; made when it is first needed.
     sampler: Option<B::Sampler>,
     cached_tokens: usize,
@@ -152,6 +155,7 @@ impl<B: Backend> Generation<B> {
     fn rewind(&mut self) {
         self.chunks.clear();
         self.in_flight.clear();
+        self.pending = None;
         self.sampler = None;
     }
 
@@ -266,6 +270,23 @@ impl<B: Backend> Engine<B> {
         self.prompts.context_length
     }
 
+    /// For each token of the model a word, the first byte the lowest, that has the number of its bytes, and in its highest bit
+    /// whether it is a control token; then its bytes.
+    pub fn vocabulary(&self) -> Vec<u8> {
+        let tokenizer = &self.prompts.tokenizer;
+        let token = |id| {
+            let bytes = tokenizer.token_bytes(id);
+            let head = bytes.len() as u32 | u32::from(tokenizer.is_control(id)) << 31;
+            head.to_le_bytes().into_iter().chain(bytes.iter().copied())
+        };
+        (0..self.config.vocab_size as u32).flat_map(token).collect()
+    }
+
+    /// The token that ends a reply, the first of them, if the model has one.
+    pub fn stop_token(&self) -> Option<u32> {
+        self.prompts.tokenizer.stop_tokens().first().copied()
+    }
+
     /// Bytes of cache that the conversation takes now.
     pub fn cache_bytes(&self) -> usize {
         self.cached.len() * self.backend.cache_bytes_a_token(&self.config)
@@ -285,6 +306,18 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// `InvalidRequest`, `Template`, or `ContextFull` where the prompt leaves no room for a single token.
     pub fn begin(&mut self, request: &Request) -> Result<Generation<B>> {
+        self.begin_constrained(request, None)
+    }
+
+    /// As [`Engine::begin`], but the reply keeps to a constraint, if there is one.
+    ///
+    /// # Errors
+    /// As [`Engine::begin`].
+    pub fn begin_constrained(
+        &mut self,
+        request: &Request,
+        constraint: Option<Box<dyn Constraint>>,
+    ) -> Result<Generation<B>> {
         request.validate()?;
         let prompt = self.prompts.of(request)?;
         let vocab_size = self.config.vocab_size;
@@ -302,6 +335,8 @@ impl<B: Backend> Engine<B> {
             completion: Vec::new(),
             chunks: VecDeque::new(),
             in_flight: VecDeque::new(),
+            constraint,
+            pending: None,
             sampler: None,
             cached_tokens: common,
             processed_tokens: common,
@@ -340,9 +375,13 @@ impl<B: Backend> Engine<B> {
     async fn advance(&mut self, generation: &mut Generation<B>) -> Result<Step> {
         if self.last_used_by != generation.number {
             generation.chunks.clear();
+            generation.pending = None;
         }
         let chunks_in_flight = self.backend.steps_in_flight().min(CHUNKS_IN_FLIGHT);
-        while generation.in_flight.is_empty() && generation.chunks.len() < chunks_in_flight {
+        while generation.in_flight.is_empty()
+            && generation.pending.is_none()
+            && generation.chunks.len() < chunks_in_flight
+        {
             self.run_known(generation)?;
         }
         if let Some((end, fence)) = generation.chunks.front() {
@@ -352,8 +391,12 @@ impl<B: Backend> Engine<B> {
             // The caller may cancel in between.
             return Ok(Step::default());
         }
+        if generation.in_flight.is_empty() {
+            self.draw_allowed(generation)?;
+        }
         // Where another generation has used the cache since, what is in flight is waited for, and then run again.
-        while self.last_used_by == generation.number
+        while generation.constraint.is_none()
+            && self.last_used_by == generation.number
             && !generation.in_flight.is_empty()
             && generation.in_flight.len() < self.backend.steps_in_flight()
             && generation.completion.len() + generation.in_flight.len() < generation.max_tokens
@@ -368,12 +411,13 @@ impl<B: Backend> Engine<B> {
         };
         generation.in_flight.pop_front();
         generation.processed_tokens = generation.prompt.len();
-        // It has been run if another was sampled after it.
-        if !generation.in_flight.is_empty() && self.last_used_by == generation.number {
+        // It has been run if something came after it.
+        let was_run = !generation.in_flight.is_empty() || generation.pending.is_some();
+        if was_run && self.last_used_by == generation.number {
             debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
             self.cached.push(id);
         }
-        let step = self.accept(generation, id, logits.as_deref());
+        let step = self.accept(generation, id, logits.as_deref())?;
         if step.finished.is_some() {
             generation.rewind();
         }
@@ -396,7 +440,32 @@ impl<B: Backend> Engine<B> {
             generation.chunks.push_back((end, self.backend.fence()));
             return Ok(());
         }
+        if generation.constraint.is_some() {
+            generation.pending = Some(logits);
+            return Ok(());
+        }
         self.sample(generation, logits, end)
+    }
+
+    /// Draws what a constraint allows from the logits that wait, and runs it at once: while the device computes what follows, the
+    /// host learns the token, and finds out what is allowed after it.
+    fn draw_allowed(&mut self, generation: &mut Generation<B>) -> Result<()> {
+        let (Some(mut logits), Some(constraint)) = (generation.pending.take(), &mut generation.constraint) else {
+            return Ok(());
+        };
+        let allowed = constraint.allowed()?;
+        let end = generation.prompt.len() + generation.completion.len();
+        let fetched = generation.top_logprobs.map(|_| self.backend.fetch(&logits));
+        self.backend.mask(&mut logits, &allowed)?;
+        self.sample_from(generation, logits, end, fetched)?;
+        if generation.completion.len() + 1 < generation.max_tokens
+            && let Some(sampled) = generation.in_flight.back()
+        {
+            let tokens = Tokens::Sampled(&sampled.token);
+            let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, end)?;
+            generation.pending = Some(logits);
+        }
+        Ok(())
     }
 
     /// Runs the newest token in flight and samples the one after it.
@@ -408,9 +477,20 @@ impl<B: Backend> Engine<B> {
         self.sample(generation, logits, end)
     }
 
-    fn sample(&mut self, generation: &mut Generation<B>, mut logits: B::Activation, position: usize) -> Result<()> {
-        let Generation { sampler, sampling, seed, prompt, completion, in_flight, bias, top_logprobs, .. } = generation;
-        let fetched = top_logprobs.map(|_| self.backend.fetch(&logits));
+    fn sample(&mut self, generation: &mut Generation<B>, logits: B::Activation, position: usize) -> Result<()> {
+        let fetched = generation.top_logprobs.map(|_| self.backend.fetch(&logits));
+        self.sample_from(generation, logits, position, fetched)
+    }
+
+    /// `fetched` are the logits as the model computed them.
+    fn sample_from(
+        &mut self,
+        generation: &mut Generation<B>,
+        mut logits: B::Activation,
+        position: usize,
+        fetched: Option<B::Values>,
+    ) -> Result<()> {
+        let Generation { sampler, sampling, seed, prompt, completion, in_flight, bias, .. } = generation;
         if !bias.is_empty() {
             self.backend.add_bias(&mut logits, bias)?;
         }
@@ -427,7 +507,7 @@ impl<B: Backend> Engine<B> {
         Ok(())
     }
 
-    fn accept(&self, generation: &mut Generation<B>, id: u32, logits: Option<&[f32]>) -> Step {
+    fn accept(&self, generation: &mut Generation<B>, id: u32, logits: Option<&[f32]>) -> Result<Step> {
         let tokenizer = &self.prompts.tokenizer;
         let text = if tokenizer.stop_tokens().contains(&id) {
             generation.end(FinishReason::Stop)
@@ -438,6 +518,12 @@ impl<B: Backend> Engine<B> {
                 generation.logprobs.push(token_logprob(tokenizer, logits, id, top), come.len());
             }
             let mut text = generation.release(&come);
+            if let Some(constraint) = &mut generation.constraint
+                && constraint.accept(id)?
+                && generation.finished.is_none()
+            {
+                text += &generation.end(FinishReason::Stop);
+            }
             if generation.finished.is_none() && generation.completion.len() >= generation.max_tokens {
                 text += &generation.end(FinishReason::Length);
             }
@@ -445,7 +531,7 @@ impl<B: Backend> Engine<B> {
         };
         let finished = generation.finished;
         let logprobs = generation.logprobs.release(text.len(), finished.is_some());
-        Step { text, logprobs, finished }
+        Ok(Step { text, logprobs, finished })
     }
 }
 
@@ -461,6 +547,8 @@ mod tests {
             completion: vec![],
             chunks: VecDeque::new(),
             in_flight: VecDeque::new(),
+            constraint: None,
+            pending: None,
             sampler: None,
             cached_tokens: 0,
             processed_tokens: 0,

@@ -1,5 +1,6 @@
 //! Requests, replies in the making, stopping and the generation loop.
 
+mod constraint;
 mod generation;
 mod head_start;
 mod logprobs;
@@ -9,6 +10,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use constraint::Constraint;
 pub use generation::{Engine, FinishReason, Generation, LoadOptions, Step, Usage};
 pub use logprobs::{TokenLogprob, TopLogprob};
 pub use request::{Message, Request};

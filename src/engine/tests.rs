@@ -1,7 +1,7 @@
 //! Replies with tokens in flight: whatever is computed ahead, taken back, interrupted or mixed with other replies, the texts
 //! are those of one token after the other.
 
-use super::{Engine, FinishReason, Generation, LoadOptions, Message, Request};
+use super::{Constraint, Engine, FinishReason, Generation, LoadOptions, Message, Request};
 use crate::{
     Result,
     backend::{Backend, Tokens, reference::ReferenceBackend},
@@ -10,7 +10,7 @@ use crate::{
     source::Directory,
 };
 use pollster::block_on;
-use std::{future::Future, path::Path};
+use std::{collections::VecDeque, future::Future, path::Path};
 
 /// The CPU, computing so many tokens ahead.
 fn cpu(steps_ahead: usize) -> ReferenceBackend {
@@ -410,6 +410,89 @@ fn a_reply_can_tell_how_likely_its_tokens_were() {
     #[cfg(feature = "gpu")]
     if let Some(gpu) = gpu() {
         check_logprobs(gpu, 0.064);
+    }
+}
+
+/// Allows one token after the other, or, without any, all of them.
+struct Forced {
+    vocab_size: usize,
+    tokens: Option<VecDeque<u32>>,
+}
+
+impl Constraint for Forced {
+    fn allowed(&mut self) -> Result<Vec<u32>> {
+        let mut allowed = vec![0; self.vocab_size.div_ceil(32)];
+        match &self.tokens {
+            Some(tokens) => allowed[tokens[0] as usize / 32] |= 1 << (tokens[0] % 32),
+            None => allowed.fill(u32::MAX),
+        }
+        Ok(allowed)
+    }
+
+    fn accept(&mut self, id: u32) -> Result<bool> {
+        let Some(tokens) = &mut self.tokens else { return Ok(false) };
+        assert_eq!(tokens.pop_front(), Some(id));
+        Ok(tokens.is_empty())
+    }
+}
+
+/// A constraint that allows everything changes nothing, one that allows one token gets it, and replies may take turns.
+fn check_constraints<B: Backend>(backend: B, expected: &[Reply]) {
+    let mut engine = load(backend, None);
+    let vocab_size = engine.config.vocab_size;
+    let forced = |tokens: &[u32]| -> Option<Box<dyn Constraint>> {
+        Some(Box::new(Forced { vocab_size, tokens: Some(tokens.iter().copied().collect()) }))
+    };
+    let free = || -> Option<Box<dyn Constraint>> { Some(Box::new(Forced { vocab_size, tokens: None })) };
+    let requests = requests();
+    for (request, expected) in requests.iter().zip(expected) {
+        let mut generation = engine.begin_constrained(request, free()).unwrap();
+        assert_eq!(finish(&mut engine, &mut generation), *expected);
+    }
+    // What the constraint wants is what comes, though nobody would draw it.
+    let wanted = [5, 300, 7, 7, 1000, 12, 900];
+    let asked = Request { top_logprobs: Some(0), ..requests[0].clone() };
+    let mut generation = engine.begin_constrained(&asked, forced(&wanted)).unwrap();
+    assert_eq!(finish(&mut engine, &mut generation).reason, FinishReason::Stop);
+    assert_eq!(generation.tokens(), wanted);
+    // The model has read it, each token as soon as it was drawn.
+    let prompt = engine.prompts.tokens(&asked.messages).unwrap();
+    assert_eq!(engine.cached, [&prompt[..], &wanted].concat());
+    // In turns, each with another's tokens in the cache.
+    let mut generations = [
+        engine.begin_constrained(&requests[0], free()).unwrap(),
+        engine.begin_constrained(&asked, forced(&wanted)).unwrap(),
+        engine.begin(&requests[1]).unwrap(),
+        engine.begin_constrained(&requests[3], free()).unwrap(),
+    ];
+    for turn in 0..15 {
+        let generation = &mut generations[turn * 7 % 4];
+        for _ in 0..turn % 3 + 1 {
+            drop(engine.step(generation));
+            block_on(engine.step(generation)).unwrap();
+        }
+    }
+    let expected = [&expected[0].tokens[..], &wanted, &expected[1].tokens, &expected[3].tokens];
+    for (generation, expected) in generations.iter_mut().zip(expected) {
+        finish(&mut engine, generation);
+        assert_eq!(generation.tokens(), expected);
+    }
+    // It ends where the request says, whatever the constraint still wants.
+    let short = Request { max_tokens: Some(3), ..asked };
+    let mut generation = engine.begin_constrained(&short, forced(&wanted)).unwrap();
+    assert_eq!(finish(&mut engine, &mut generation).reason, FinishReason::Length);
+    assert_eq!(generation.tokens(), &wanted[..3]);
+}
+
+#[test]
+fn a_reply_keeps_to_its_constraint() {
+    let expected = alone(&requests());
+    for steps_ahead in [0, 2] {
+        check_constraints(cpu(steps_ahead), &expected);
+    }
+    #[cfg(feature = "gpu")]
+    if let Some(gpu) = gpu() {
+        check_constraints(gpu, &expected);
     }
 }
 

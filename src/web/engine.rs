@@ -2,6 +2,7 @@
 
 use super::{
     connection::Connection,
+    constraint::JsConstraint,
     error::to_js,
     host::{Host, LoadHost},
     open::open,
@@ -14,7 +15,7 @@ use crate::backend::gpu::GpuBackend;
 use crate::{
     Error, Result,
     backend::Backend,
-    engine::{Engine, Generation, LoadOptions, Message, Request, Step},
+    engine::{Constraint, Engine, Generation, LoadOptions, Message, Request, Step},
     weights::{LoadListener, LoadProgress},
 };
 use js_sys::{Array, Reflect};
@@ -53,8 +54,9 @@ impl<B: Backend> Session<B> {
         Self { engine, replies: HashMap::new() }
     }
 
-    fn begin(&mut self, reply: u32, request: &Request) -> Result<()> {
-        self.replies.insert(reply, self.engine.begin(request)?);
+    fn begin(&mut self, reply: u32, request: &Request, constraint: Option<JsConstraint>) -> Result<()> {
+        let constraint = constraint.map(|constraint| -> Box<dyn Constraint> { Box::new(constraint) });
+        self.replies.insert(reply, self.engine.begin_constrained(request, constraint)?);
         Ok(())
     }
 
@@ -213,14 +215,25 @@ fn webgpu_is_there() -> bool {
 
 #[wasm_bindgen]
 impl PlumeEngine {
-    /// Starts a reply to a request in the fields of `Request`, and gives its number.
-    pub fn begin(&mut self, request: JsValue) -> std::result::Result<u32, JsValue> {
+    /// Starts a reply to a request in the fields of `Request`, which keeps to a constraint if there is one, and gives its number.
+    pub fn begin(&mut self, request: JsValue, constraint: Option<JsConstraint>) -> std::result::Result<u32, JsValue> {
         let request: Request = serde_wasm_bindgen::from_value(request)
             .map_err(|error| to_js(&Error::InvalidRequest(error.to_string())))?;
         let reply = self.next_reply.wrapping_add(1);
-        on!(&mut self.session, session => session.begin(reply, &request)).map_err(|error| to_js(&error))?;
+        on!(&mut self.session, session => session.begin(reply, &request, constraint)).map_err(|error| to_js(&error))?;
         self.next_reply = reply;
         Ok(self.next_reply)
+    }
+
+    /// For each token a word with the number of its bytes, the highest bit set where it is a control token, and its bytes.
+    pub fn vocabulary(&self) -> Vec<u8> {
+        on!(&self.session, session => session.engine.vocabulary())
+    }
+
+    /// The token that ends a reply, if there is one.
+    #[wasm_bindgen(js_name = stopToken)]
+    pub fn stop_token(&self) -> Option<u32> {
+        on!(&self.session, session => session.engine.stop_token())
     }
 
     /// Forgets a reply.

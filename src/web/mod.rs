@@ -3,6 +3,7 @@
 
 mod blob;
 mod connection;
+mod constraint;
 mod engine;
 mod error;
 mod host;

@@ -64,7 +64,7 @@ test("AI SDK: whole replies, the usage, and errors", () => {
     "ai-sdk",
     `import assert from "node:assert/strict";
     import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-    import { APICallError, generateText, streamText } from "ai";
+    import { APICallError, generateObject, generateText, jsonSchema, streamText } from "ai";
     import { Plume } from "plume-lm";
     const lm = await Plume.load();
     const plume = createOpenAICompatible({ name: "plume", baseURL: "http://plume/v1", fetch: lm.fetch, includeUsage: true });
@@ -76,6 +76,10 @@ test("AI SDK: whole replies, the usage, and errors", () => {
     const streamed = streamText({ model, messages, temperature: 0, topP: 0.9, presencePenalty: 0, stopSequences: ["never"] });
     assert.equal(await streamed.text, text);
     assert.equal((await streamed.usage).outputTokens, usage.outputTokens);
+    const person = { type: "object", properties: { name: { type: "string", maxLength: 12 }, age: { type: "integer", minimum: 0, maximum: 99 } }, required: ["name", "age"], additionalProperties: false };
+    const structured = createOpenAICompatible({ name: "plume", baseURL: "http://plume/v1", fetch: lm.fetch, supportsStructuredOutputs: true });
+    const { object } = await generateObject({ model: structured("plm-tiny"), schema: jsonSchema(person), prompt: "Who are you?", seed: 2 });
+    assert.ok(typeof object.name === "string" && Number.isInteger(object.age), JSON.stringify(object));
     await assert.rejects(generateText({ model, prompt: "word ".repeat(600), maxRetries: 3 }), (error) => {
       assert.ok(APICallError.isInstance(error));
       assert.match(error.message, /context/);
@@ -103,6 +107,10 @@ test("LangChain: whole replies, the usage, batches, and errors", () => {
     assert.equal(reply.response_metadata.finish_reason, "stop");
     const [first, second] = await model.batch([${JSON.stringify(prompt)}, ${JSON.stringify(prompt)}]);
     assert.equal(first.text, second.text);
+    const person = { title: "Person", type: "object", properties: { name: { type: "string", maxLength: 12 }, age: { type: "integer", minimum: 0, maximum: 99 } }, required: ["name", "age"], additionalProperties: false };
+    const structured = model.withStructuredOutput(person, { name: "person", method: "jsonSchema" });
+    const object = await structured.invoke("Who are you?");
+    assert.ok(typeof object.name === "string" && Number.isInteger(object.age), JSON.stringify(object));
     await assert.rejects(model.invoke("word ".repeat(600)), /context/);
     process.stdout.write(first.text);
     lm.dispose();`,

@@ -12,7 +12,9 @@ mod pool;
 mod rows;
 mod simd;
 
-use super::{Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width};
+use super::{
+    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, mask,
+};
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
 use async_trait::async_trait;
@@ -287,6 +289,10 @@ impl Backend for CpuBackend {
     fn add_bias(&mut self, logits: &mut Activation, bias: &[(u32, f32)]) -> Result<()> {
         add_bias(&mut logits.values, bias);
         Ok(())
+    }
+
+    fn mask(&mut self, logits: &mut Activation, allowed: &[u32]) -> Result<()> {
+        mask(&mut logits.values, allowed)
     }
 
     fn create_sampler(

@@ -58,6 +58,7 @@ pub(super) enum Kernel {
         depth: u32,
     },
     AddBias,
+    MaskLogits,
     /// One step of finding where the filters cut. More than 16 invocations add up in workgroup memory first.
     SampleSelect {
         width: u32,
@@ -198,6 +199,7 @@ impl Kernel {
             Self::SparseMatmul => shader!("sparse_matmul"),
             Self::SparseMatmulPacked { .. } => shader!("sparse_matmul_packed"),
             Self::AddBias => shader!("add_bias"),
+            Self::MaskLogits => shader!("mask_logits"),
             Self::SampleSelect { .. } | Self::SampleDraw { .. } => shader!("sample_chunk"),
             Self::SampleMerge { .. } => shader!("sample_merge"),
         }
@@ -252,6 +254,7 @@ impl Kernel {
             | Self::Compact
             | Self::Choose
             | Self::AddBias
+            | Self::MaskLogits
             | Self::SparseMatmul => Vec::new(),
         }
     }

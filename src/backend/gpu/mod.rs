@@ -260,6 +260,10 @@ impl Backend for GpuBackend {
         self.bias(logits, bias)
     }
 
+    fn mask(&mut self, logits: &mut Activation, allowed: &[u32]) -> Result<()> {
+        self.forbid(logits, allowed)
+    }
+
     fn create_sampler(
         &mut self,
         sampling: &Sampling,

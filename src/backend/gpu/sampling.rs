@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::check_mask,
     backend::sampling::{Rules, Sampling, not_finite, occurrences},
 };
 use std::rc::Rc;
@@ -129,6 +130,21 @@ impl GpuBackend {
             buffers: &[(0, logits.values.buffer()), (1, pairs.buffer())],
             params: &words([bias.len()]),
             workgroups: [bias.len().div_ceil(64), 1, 1],
+            repeated: true,
+        })
+    }
+
+    pub(super) fn forbid(&mut self, logits: &Activation, allowed: &[u32]) -> Result<()> {
+        check("mask: tokens", logits.tokens, 1)?;
+        check_mask(logits.width, allowed)?;
+        let mask = self.device.scratch(allowed.len())?;
+        self.device.write(mask.buffer(), 0, allowed);
+        self.device.dispatch(Dispatch {
+            kernel: Kernel::MaskLogits,
+            variant: Variant::Plain,
+            buffers: &[(0, logits.values.buffer()), (1, mask.buffer())],
+            params: &words([logits.width]),
+            workgroups: [logits.width.div_ceil(256), 1, 1],
             repeated: true,
         })
     }
