@@ -410,6 +410,6 @@ impl RandomModel {
             })
         });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(Weights { embed_tokens, layers, norm: ones(backend, hidden_size)? })
+        Ok(Weights { embed_tokens, layers, norm: ones(backend, hidden_size)?, fingerprint: 0 })
     }
 }

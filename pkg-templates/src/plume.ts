@@ -1,18 +1,12 @@
-import { chatChunks, now, wholeChat } from "./chat.js";
-import { completionChunks, wholeCompletion } from "./completions.js";
 import { PlumeError } from "./errors.js";
-import { fetchFrom } from "./fetch.js";
-import type {
-  ChatCompletion,
-  ChatCompletionChunk,
-  ChatCompletionRequest,
-  Completion,
-  CompletionRequest,
-} from "./openai-types.js";
+import { invalid, kind } from "./invalid.js";
+import { openAi, type OpenAi } from "./openai.js";
 import { checkModel, checkNames, checkOptions } from "./options.js";
-import { checkSignal, Replies, type CallOptions } from "./replies.js";
-import { checkChat, checkCompletion, checkMessages } from "./requests.js";
+import { checkSignal, Replies } from "./replies.js";
+import { checkMessages } from "./requests.js";
 import type { Runtime } from "./runtime.js";
+import { Session, type SessionOptions } from "./session.js";
+import { SessionCache } from "./session-cache.js";
 import { tell } from "./tell.js";
 import type { LoadOptions, ModelSource, Progress, Stats } from "./types.js";
 
@@ -24,24 +18,11 @@ export type Start = (model: ModelSource | undefined, options: LoadOptions) => Pr
 /** What a reload may be given: everything else is as it was when the model was loaded. */
 export type ReloadOptions = Pick<LoadOptions, "onProgress" | "signal" | "messages">;
 
-/** A call of OpenAI's client: a stream where the request says so, else all of the answer at once. */
-interface Create<Request, Whole, Part> {
-  (request: Request & { stream: true }, options?: CallOptions | null): Promise<AsyncGenerator<Part, void, undefined>>;
-  (request: Request & { stream?: false | null }, options?: CallOptions | null): Promise<Whole>;
-  (request: Request, options?: CallOptions | null): Promise<Whole | AsyncGenerator<Part, void, undefined>>;
-}
-
 /** A loaded model. */
-export class Plume {
-  /** Replies to conversations, by the fields and calls of OpenAI's client. */
-  readonly chat: { completions: { create: Create<ChatCompletionRequest, ChatCompletion, ChatCompletionChunk> } };
-  /** What texts go on with, by the fields and calls of OpenAI's client. */
-  readonly completions: { create: Create<CompletionRequest, Completion, Completion> };
-  /**
-   * Takes the place of `fetch` in clients of OpenAI's interface: it answers /v1/chat/completions, /v1/completions and /v1/models, on
-   * whatever server, without a network.
-   */
-  readonly fetch: typeof fetch;
+export class Plume implements OpenAi {
+  readonly chat: OpenAi["chat"];
+  readonly completions: OpenAi["completions"];
+  readonly fetch: OpenAi["fetch"];
   private readonly disposal = new AbortController();
   private readonly replies = new Replies(() => this.runtime, this.disposal.signal);
   /** What requests run on: while the model is loaded again they wait for it. */
@@ -49,30 +30,14 @@ export class Plume {
 
   private constructor(
     runtime: Runtime,
-    model: string,
+    private readonly model: string,
     private readonly again: (chosen: ReloadOptions) => Promise<Runtime>,
   ) {
     this.runtime = Promise.resolve(runtime);
-    const chat = async (given: ChatCompletionRequest, options?: CallOptions | null) => {
-      this.replies.checkAlive();
-      const request = checkChat(given);
-      const parts = this.replies.run(request, options ?? {});
-      return request.stream ? chatChunks(parts, request, model) : wholeChat(parts, request, model);
-    };
-    const completion = async (given: CompletionRequest, options?: CallOptions | null) => {
-      this.replies.checkAlive();
-      const request = checkCompletion(given);
-      const parts = this.replies.run(request, options ?? {});
-      return request.stream ? completionChunks(parts, request, model) : wholeCompletion(parts, request, model);
-    };
-    this.chat = { completions: { create: chat as Plume["chat"]["completions"]["create"] } };
-    this.completions = { create: completion as Plume["completions"]["create"] };
-    this.fetch = fetchFrom({
-      model,
-      created: now(),
-      chat: (request, options) => chat(request as ChatCompletionRequest, options),
-      completion: (request, options) => completion(request as CompletionRequest, options),
-    });
+    const { chat, completions, fetch } = openAi(this.replies, model);
+    this.chat = chat;
+    this.completions = completions;
+    this.fetch = fetch;
   }
 
   /** Loads a model with the given way to start one. Users call `Plume.load` of the package's entry points. */
@@ -126,6 +91,22 @@ export class Plume {
       });
     this.runtime = loaded;
     await loaded;
+  }
+
+  /**
+   * Opens a conversation that has a cache of its own: other requests do not push it out, and it can be saved. It takes as much memory
+   * as a context's cache does; what its prompts have in common with other conversations is computed once.
+   */
+  async session(options?: SessionOptions | null): Promise<Session> {
+    this.replies.checkAlive();
+    const from = options?.from ?? undefined;
+    if (from !== undefined && !(from instanceof Uint8Array || from instanceof ArrayBuffer))
+      throw invalid(`from is ${kind(from)}; expected the bytes that a session's save() gave`);
+    const runtime = await this.runtime;
+    const number = runtime.openSession(from && new Uint8Array(from));
+    await number;
+    const cache = new SessionCache({ runtime, number });
+    return new Session(this.replies, this.model, cache, () => this.runtime);
   }
 
   /** What only this runtime knows. May be asked while a reply is under way. */

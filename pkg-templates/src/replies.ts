@@ -3,6 +3,7 @@ import { PlumeError } from "./errors.js";
 import type { FinishReason, TokenLogprob, Usage } from "./openai-types.js";
 import type { Checked } from "./requests.js";
 import type { CoreUsage, Runtime } from "./runtime.js";
+import type { SessionCache } from "./session-cache.js";
 import { tell } from "./tell.js";
 import { Turns } from "./turns.js";
 import type { PromptProgress, Stats } from "./types.js";
@@ -45,13 +46,18 @@ export class Replies {
     private readonly disposal: AbortSignal,
   ) {}
 
-  /** Throws where the model was disposed of. */
-  checkAlive(): void {
+  /** Throws where the model was disposed of, or the session. */
+  checkAlive(session?: SessionCache): void {
     if (this.disposal.aborted) throw new PlumeError("disposed", "this model was disposed of");
+    session?.checkAlive();
   }
 
-  /** Nothing is computed but what is asked for. */
-  async *run(request: Checked, { onPromptProgress, signal }: CallOptions): AsyncGenerator<ReplyPart, void, undefined> {
+  /** The parts of all replies to a request, with a session's cache where one is given. Nothing is computed but what is asked for. */
+  async *run(
+    request: Checked,
+    { onPromptProgress, signal }: CallOptions,
+    session?: SessionCache,
+  ): AsyncGenerator<ReplyPart, void, undefined> {
     const turn = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -65,15 +71,15 @@ export class Replies {
       end();
     };
     // Also while nobody reads: the next reply must not wait for this one then.
-    const ended = AbortSignal.any(signal ? [signal, this.disposal] : [this.disposal]);
+    const ended = AbortSignal.any([this.disposal, signal, session?.ended].filter((one) => one != null));
     ended.addEventListener("abort", leave, { once: true });
     const check = () => {
       checkSignal(signal);
-      this.checkAlive();
+      this.checkAlive(session);
     };
     const use = async <T>(task: () => Promise<T>): Promise<T> => {
       check();
-      return this.turns.use(turn, ended, task).catch((error: unknown) => {
+      return this.turns.use(turn, ended, task, session).catch((error: unknown) => {
         check();
         throw error;
       });
@@ -93,9 +99,11 @@ export class Replies {
           };
           const started = performance.now();
           const seed = (request.seed + reply) % 2 ** 53;
-          const begun = await use(async () =>
-            (runtime = await this.runtime()).begin({ ...core, seed }, request.format),
-          );
+          const begun = await use(async () => {
+            runtime = await this.runtime();
+            const cache = session && { session: await session.in(runtime) };
+            return runtime.begin({ ...core, ...cache, seed }, request.format);
+          });
           number = begun.reply;
           report(begun.usage);
           const usage = total.begin(begun.usage, reply === 0);

@@ -3,12 +3,15 @@ import { PlumeError } from "./errors.js";
 import { Formats, type Format, type Kept } from "./grammar.js";
 import { Rate } from "./rate.js";
 import { Rest } from "./rest.js";
+import { restoreSession, saveSession } from "./saved-session.js";
 import { Serial } from "./serial.js";
 import { Store, type Medium } from "./store.js";
 import type { ChatMessage, FinishReason, LoadOptions, ModelSource, Progress, Stats, TokenLogprob } from "./types.js";
 
 /** A request as the core takes it. */
 export interface CoreRequest {
+  /** Without one, the cache that all such requests share. */
+  session?: number;
   /** One of these three. */
   messages?: { role: ChatMessage["role"]; content: string }[];
   prompt?: string;
@@ -57,6 +60,10 @@ export interface Runtime {
   step(reply: number): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
+  /** Opens a session, with what was saved of another one where that is given. */
+  openSession(saved?: Uint8Array): Promise<number>;
+  saveSession(session: number): Promise<Uint8Array<ArrayBuffer>>;
+  closeSession(session: number): void;
   stats(): Promise<Stats>;
   dispose(): void;
 }
@@ -285,6 +292,18 @@ class LocalRuntime implements Runtime {
       this.kept.delete(reply);
     };
     this.call(end).catch(() => {}); // After a crash there is nothing to forget.
+  }
+
+  openSession(saved?: Uint8Array): Promise<number> {
+    return this.call(() => (saved ? restoreSession(this.engine, saved) : this.engine.openSession()));
+  }
+
+  saveSession(session: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.call(() => saveSession(this.engine, session));
+  }
+
+  closeSession(session: number): void {
+    this.call(() => this.engine.closeSession(session)).catch(() => {}); // After a crash there is nothing to free.
   }
 
   stats(): Promise<Stats> {

@@ -1,25 +1,33 @@
 /** Milliseconds for which a reply that nobody reads on keeps others waiting. */
 const PATIENCE = 1000;
+/** Milliseconds after which a reply gives way to one of another session. What it has computed ahead is lost with each change. */
+const SHARE = 250;
 
 /**
  * Lets one reply at a time use the model, in the order of the calls. A reply keeps its turn until it ends, since another
- * in between would push its conversation out of the cache; but a reader that stays away loses it to one that waits.
+ * in between would push its conversation out of the cache; but a reader that stays away loses it to one that waits, and replies
+ * of different sessions, each of which has a cache, take turns.
  */
 export class Turns {
   private holder: object | undefined;
   private working: object | undefined;
-  private waiting: { reply: object; enter: () => void }[] = [];
+  /** When the holder entered. */
+  private since = 0;
+  private waiting: { reply: object; session: object | undefined; enter: () => void }[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Runs a part of a reply's work in its turn. Rejects where `ended` is aborted first. */
-  async use<T>(reply: object, ended: AbortSignal, task: () => Promise<T>): Promise<T> {
-    if (this.holder !== reply) await this.enter(reply, ended);
+  async use<T>(reply: object, ended: AbortSignal, task: () => Promise<T>, session?: object): Promise<T> {
+    if (this.holder !== reply) await this.enter(reply, ended, session);
     this.stopWatching();
     this.working = reply;
     try {
       return await task();
     } finally {
       if (this.working === reply) this.working = undefined;
+      const [next] = this.waiting;
+      const isLong = performance.now() - this.since > SHARE;
+      if (this.holder === reply && next && next.session !== session && isLong) this.pass();
       this.watch();
     }
   }
@@ -29,9 +37,10 @@ export class Turns {
     if (this.holder === reply) this.pass();
   }
 
-  private enter(reply: object, ended: AbortSignal): Promise<void> {
+  private enter(reply: object, ended: AbortSignal, session: object | undefined): Promise<void> {
     if (!this.holder) {
       this.holder = reply;
+      this.since = performance.now();
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
@@ -41,6 +50,7 @@ export class Turns {
       };
       const place = {
         reply,
+        session,
         enter: () => {
           ended.removeEventListener("abort", giveUp);
           resolve();
@@ -56,6 +66,7 @@ export class Turns {
     this.stopWatching();
     const next = this.waiting.shift();
     this.holder = next?.reply;
+    this.since = performance.now();
     next?.enter();
     this.watch();
   }

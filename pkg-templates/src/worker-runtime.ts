@@ -32,6 +32,9 @@ export async function loadInWorker(
     begin: (request, format) => worker.ask({ call: "begin", request, format }) as Promise<Begun>,
     step: (reply) => worker.ask({ call: "step", reply }) as Promise<Piece>,
     end: (reply) => void worker.ask({ call: "end", reply }).catch(() => {}), // A worker that has ended has forgotten it.
+    openSession: (saved) => worker.ask({ call: "open-session", saved }) as Promise<number>,
+    saveSession: (session) => worker.ask({ call: "save-session", session }) as Promise<Uint8Array<ArrayBuffer>>,
+    closeSession: (session) => void worker.ask({ call: "close-session", session }).catch(() => {}),
     stats: () => worker.ask({ call: "stats" }) as Promise<Stats>,
     dispose: () => worker.end(new PlumeError("disposed", "this model was disposed of")),
   };

@@ -17,6 +17,9 @@ export type Call =
   | { call: "begin"; request: CoreRequest; format?: Format | undefined }
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }
+  | { call: "open-session"; saved?: Uint8Array | undefined }
+  | { call: "save-session"; session: number }
+  | { call: "close-session"; session: number }
   | { call: "stats" }
   | { call: "pause"; paused: boolean }
   | { call: "abort" }
@@ -25,7 +28,11 @@ export type Call =
   | { call: "found"; core: ModuleName; bytes?: ArrayBuffer; why?: string }
   | { call: "help"; help: HelperCall };
 
-const post = (answer: Answer) => postMessage(answer);
+const post = (answer: Answer) => {
+  // What takes much memory is given away, not copied.
+  const given = answer.value instanceof Uint8Array ? [answer.value.buffer as ArrayBuffer] : [];
+  postMessage(answer, { transfer: given });
+};
 
 /** Those who wait for cores that the page has to send. */
 const wanted = new Map<ModuleName, { resolve: (bytes: ArrayBuffer) => void; reject: (error: PlumeError) => void }>();
@@ -72,6 +79,12 @@ async function answer(call: Call): Promise<unknown> {
       return runtime?.step(call.reply);
     case "end":
       return runtime?.end(call.reply);
+    case "open-session":
+      return runtime?.openSession(call.saved);
+    case "save-session":
+      return runtime?.saveSession(call.session);
+    case "close-session":
+      return runtime?.closeSession(call.session);
     case "stats":
       return runtime?.stats();
     case "pause":

@@ -142,6 +142,20 @@ pub trait Backend {
     fn cache_bytes_a_token(&self, config: &Config) -> usize;
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
+    /// How caches are laid out in [`Backend::read_cache`]: backends that say the same understand each other.
+    fn cache_format(&self) -> [u8; 4];
+    /// Copies the first `tokens` entries of all layers to the same places of another cache. What it had after them is lost.
+    fn copy_cache(&mut self, from: &Self::Cache, to: &mut Self::Cache, tokens: usize);
+    /// The first `tokens` entries of a layer, as bytes.
+    ///
+    /// # Errors
+    /// As [`Backend::fetched`].
+    async fn read_cache(&mut self, cache: &Self::Cache, layer: usize, tokens: usize) -> Result<Vec<u8>>;
+    /// Writes what [`Backend::read_cache`] has given.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidRequest`] where the bytes are not those of `tokens` entries.
+    fn write_cache(&mut self, cache: &mut Self::Cache, layer: usize, tokens: usize, bytes: &[u8]) -> Result<()>;
 
     /// The tokens' rows of the embedding [tokens, hidden]: the start of a forward pass at positions `position..`.
     ///
@@ -262,6 +276,16 @@ pub trait Backend {
 fn to_f16(value: f32) -> f16 {
     let most = f32::from(f16::MAX);
     f16::from_f32(value.clamp(-most, most))
+}
+
+/// Checks that a layer's entries have as many bytes as they should.
+fn check_entries(found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::InvalidRequest(format!(
+        "these are not the bytes of a session: a layer has {found} bytes; expected {expected}"
+    )))
 }
 
 /// What [`Backend::mask`] makes of a forbidden token's logit: finite, and less than any other.

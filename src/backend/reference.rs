@@ -2,7 +2,8 @@
 //! tested against. Sums are taken in f32, eight partial sums a row.
 
 use super::{
-    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, mask, to_f16,
+    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_entries,
+    check_width, mask, to_f16,
 };
 use crate::{Error, Result, model::Config};
 use async_trait::async_trait;
@@ -44,6 +45,8 @@ pub struct SparseActivation {
 pub struct Cache {
     layers: Vec<Vec<f32>>,
     capacity: usize,
+    /// Values of an entry.
+    width: usize,
     /// Whether entries keep what f16 cannot hold.
     f32: bool,
 }
@@ -134,7 +137,30 @@ impl Backend for ReferenceBackend {
 
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
         let layers = (0..config.num_hidden_layers).map(|_| zeroed(capacity, config.cache_width(), "the cache"));
-        Ok(Cache { layers: layers.collect::<Result<_>>()?, capacity, f32: self.f32_cache })
+        let layers = layers.collect::<Result<_>>()?;
+        Ok(Cache { layers, capacity, width: config.cache_width(), f32: self.f32_cache })
+    }
+
+    fn cache_format(&self) -> [u8; 4] {
+        *b"f32 "
+    }
+
+    fn copy_cache(&mut self, from: &Cache, to: &mut Cache, tokens: usize) {
+        let width = from.width;
+        for (from, to) in from.layers.iter().zip(&mut to.layers) {
+            to[..tokens * width].copy_from_slice(&from[..tokens * width]);
+        }
+    }
+
+    async fn read_cache(&mut self, cache: &Cache, layer: usize, tokens: usize) -> Result<Vec<u8>> {
+        Ok(bytemuck::cast_slice(&cache.layers[layer][..tokens * cache.width]).to_vec())
+    }
+
+    fn write_cache(&mut self, cache: &mut Cache, layer: usize, tokens: usize, bytes: &[u8]) -> Result<()> {
+        let entries = &mut cache.layers[layer][..tokens * cache.width];
+        check_entries(bytes.len(), size_of_val(entries))?;
+        bytemuck::cast_slice_mut(entries).copy_from_slice(bytes);
+        Ok(())
     }
 
     fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, _position: usize) -> Result<Activation> {

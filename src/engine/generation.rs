@@ -7,6 +7,7 @@ use super::{
     prompt::Prompts,
     rehearsal::{rehearse, rehearse_rules},
     request::check_roles,
+    slots::Slots,
 };
 use crate::{
     Error, Result,
@@ -81,17 +82,14 @@ pub struct Step {
     pub finished: Option<FinishReason>,
 }
 
-/// A loaded model with one conversation's cache.
+/// A loaded model with the caches of its conversations.
 pub struct Engine<B: Backend> {
     pub(super) backend: B,
     pub(super) config: Config,
     pub(super) weights: Weights<B>,
-    cache: B::Cache,
-    /// The tokens whose entries the cache holds, in order, as far as they are known. Past them there may be entries of
-    /// tokens that are under way, or that turned out to lie beyond a reply's end; who comes next writes over those.
-    pub(super) cached: Vec<u32>,
-    /// The generation that used the cache last.
-    last_used_by: usize,
+    pub(super) slots: Slots<B>,
+    /// The generation that sampled last: the device goes on from its token alone.
+    last_sampled_by: usize,
     generations: usize,
     /// [`PREFILL_CHUNK`], but in tests.
     pub(super) prefill_chunk: usize,
@@ -101,6 +99,8 @@ pub struct Engine<B: Backend> {
 /// A reply in the making. Dropping it, or never stepping it again, cancels it.
 pub struct Generation<B: Backend> {
     number: usize,
+    /// The number of its cache.
+    slot: usize,
     prompt: Vec<u32>,
     completion: Vec<u32>,
     /// Chunks of the prompt, but for its last one, that nobody has waited for yet, oldest first: where each ends.
@@ -189,7 +189,7 @@ fn overlap(text: &str, stop: &str) -> usize {
     (1..=longest).rev().find(|&n| stop.is_char_boundary(n) && text.ends_with(&stop[..n])).unwrap_or(0)
 }
 
-fn common_length(a: &[u32], b: &[u32]) -> usize {
+pub(super) fn common_length(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
@@ -251,9 +251,8 @@ impl<B: Backend> Engine<B> {
             backend,
             config,
             weights,
-            cache,
-            cached,
-            last_used_by: 0,
+            slots: Slots::new(cache, cached),
+            last_sampled_by: 0,
             generations: 0,
             prefill_chunk: PREFILL_CHUNK,
             prompts,
@@ -263,6 +262,11 @@ impl<B: Backend> Engine<B> {
     /// The device's name.
     pub fn backend_name(&self) -> String {
         self.backend.name()
+    }
+
+    /// Layers of the model.
+    pub fn layers(&self) -> usize {
+        self.config.num_hidden_layers
     }
 
     /// Tokens that the cache can hold.
@@ -287,9 +291,9 @@ impl<B: Backend> Engine<B> {
         self.prompts.tokenizer.stop_tokens().first().copied()
     }
 
-    /// Bytes of cache that the conversation takes now.
+    /// Bytes of cache that all conversations take now.
     pub fn cache_bytes(&self) -> usize {
-        self.cached.len() * self.backend.cache_bytes_a_token(&self.config)
+        self.slots.tokens() * self.backend.cache_bytes_a_token(&self.config)
     }
 
     /// The fraction of non-zero neurons of each layer in the last forward pass. In the middle of a reply that is the pass
@@ -325,12 +329,14 @@ impl<B: Backend> Engine<B> {
             let message = format!("logit_bias has token {token}; the model knows {vocab_size} tokens");
             return Err(Error::InvalidRequest(message));
         }
+        self.slots.get(request.session)?;
         // The last prompt token is always computed: its logits are the first thing wanted.
-        let common = common_length(&self.cached, &prompt[..prompt.len() - 1]);
+        let (_, common) = self.slots.holder(request.session, &prompt[..prompt.len() - 1]);
         self.generations += 1;
         let room = self.context_length() - prompt.len();
         Ok(Generation {
             number: self.generations,
+            slot: request.session,
             prompt,
             completion: Vec::new(),
             chunks: VecDeque::new(),
@@ -366,14 +372,17 @@ impl<B: Backend> Engine<B> {
         if result.is_err() {
             // What has been computed since the last token that was waited for may be wrong.
             generation.rewind();
-            self.cached.clear();
-            self.last_used_by = 0;
+            if let Ok(slot) = self.slots.get_mut(generation.slot) {
+                slot.cached.clear();
+                slot.last_used_by = 0;
+            }
+            self.last_sampled_by = 0;
         }
         result
     }
 
     async fn advance(&mut self, generation: &mut Generation<B>) -> Result<Step> {
-        if self.last_used_by != generation.number {
+        if self.slots.get(generation.slot)?.last_used_by != generation.number {
             generation.chunks.clear();
             generation.pending = None;
         }
@@ -394,9 +403,9 @@ impl<B: Backend> Engine<B> {
         if generation.in_flight.is_empty() {
             self.draw_allowed(generation)?;
         }
-        // Where another generation has used the cache since, what is in flight is waited for, and then run again.
+        // Where another generation has sampled since, what is in flight is waited for, and then run again.
         while generation.constraint.is_none()
-            && self.last_used_by == generation.number
+            && self.last_sampled_by == generation.number
             && !generation.in_flight.is_empty()
             && generation.in_flight.len() < self.backend.steps_in_flight()
             && generation.completion.len() + generation.in_flight.len() < generation.max_tokens
@@ -413,9 +422,10 @@ impl<B: Backend> Engine<B> {
         generation.processed_tokens = generation.prompt.len();
         // It has been run if something came after it.
         let was_run = !generation.in_flight.is_empty() || generation.pending.is_some();
-        if was_run && self.last_used_by == generation.number {
-            debug_assert_eq!(self.cached.len(), generation.prompt.len() + generation.completion.len());
-            self.cached.push(id);
+        let slot = self.slots.get_mut(generation.slot)?;
+        if was_run && slot.last_used_by == generation.number {
+            debug_assert_eq!(slot.cached.len(), generation.prompt.len() + generation.completion.len());
+            slot.cached.push(id);
         }
         let step = self.accept(generation, id, logits.as_deref())?;
         if step.finished.is_some() {
@@ -428,14 +438,19 @@ impl<B: Backend> Engine<B> {
     fn run_known(&mut self, generation: &mut Generation<B>) -> Result<()> {
         let sequence = [generation.prompt.as_slice(), &generation.completion].concat();
         // The last token is always run: its logits are what is wanted.
-        let position = common_length(&self.cached, &sequence[..sequence.len() - 1]);
-        self.cached.truncate(position);
-        self.last_used_by = generation.number;
+        let known = &sequence[..sequence.len() - 1];
+        self.slots.share(&mut self.backend, generation.slot, known)?;
+        let slot = self.slots.get_mut(generation.slot)?;
+        let position = common_length(&slot.cached, known);
+        slot.cached.truncate(position);
+        slot.last_used_by = generation.number;
         let end = sequence.len().min(position + self.prefill_chunk);
         let ids = &sequence[position..end];
         let tokens = Tokens::Known(ids);
-        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, position)?;
-        self.cached.extend_from_slice(ids);
+        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut slot.cache, tokens, position)?;
+        slot.cached.extend_from_slice(ids);
+        // The device's token is another now.
+        self.last_sampled_by = 0;
         if end < sequence.len() {
             generation.chunks.push_back((end, self.backend.fence()));
             return Ok(());
@@ -462,7 +477,8 @@ impl<B: Backend> Engine<B> {
             && let Some(sampled) = generation.in_flight.back()
         {
             let tokens = Tokens::Sampled(&sampled.token);
-            let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, end)?;
+            let cache = &mut self.slots.get_mut(generation.slot)?.cache;
+            let logits = forward(&mut self.backend, &self.config, &self.weights, cache, tokens, end)?;
             generation.pending = Some(logits);
         }
         Ok(())
@@ -473,7 +489,8 @@ impl<B: Backend> Engine<B> {
         let Some(newest) = generation.in_flight.back() else { return Ok(()) };
         let end = generation.prompt.len() + generation.completion.len() + generation.in_flight.len();
         let tokens = Tokens::Sampled(&newest.token);
-        let logits = forward(&mut self.backend, &self.config, &self.weights, &mut self.cache, tokens, end - 1)?;
+        let cache = &mut self.slots.get_mut(generation.slot)?.cache;
+        let logits = forward(&mut self.backend, &self.config, &self.weights, cache, tokens, end - 1)?;
         self.sample(generation, logits, end)
     }
 
@@ -504,6 +521,7 @@ impl<B: Backend> Engine<B> {
         };
         let token = self.backend.sample(sampler, &logits, position)?;
         in_flight.push_back(Sampled { token, logits: fetched });
+        self.last_sampled_by = generation.number;
         Ok(())
     }
 
@@ -543,6 +561,7 @@ mod tests {
     fn generation(stop: &[&str]) -> Generation<ReferenceBackend> {
         Generation {
             number: 0,
+            slot: 0,
             prompt: vec![],
             completion: vec![],
             chunks: VecDeque::new(),

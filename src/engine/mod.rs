@@ -7,6 +7,8 @@ mod logprobs;
 mod prompt;
 mod rehearsal;
 mod request;
+mod session;
+mod slots;
 #[cfg(test)]
 mod tests;
 

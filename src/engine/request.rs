@@ -16,6 +16,8 @@ pub struct Message {
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
     pub messages: Vec<Message>,
+    /// The session whose cache is used; without one, the cache that all such requests share.
+    pub session: usize,
     /// In place of messages: a text that the reply goes on with. The texts of special tokens are those tokens in it.
     pub prompt: Option<String>,
     /// In place of messages: the tokens that the reply goes on with, at least one.
@@ -54,6 +56,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             messages: Vec::new(),
+            session: 0,
             prompt: None,
             prompt_tokens: None,
             max_tokens: None,

@@ -12,6 +12,13 @@ use crate::{
 use pollster::block_on;
 use std::{collections::VecDeque, future::Future, path::Path};
 
+/// The tokens in the cache of requests without a session.
+macro_rules! cached {
+    ($engine:expr) => {
+        $engine.slots.get_mut(0).unwrap().cached
+    };
+}
+
 /// The CPU, computing so many tokens ahead.
 fn cpu(steps_ahead: usize) -> ReferenceBackend {
     let mut backend = ReferenceBackend::new();
@@ -92,7 +99,7 @@ fn reply<B: Backend>(engine: &mut Engine<B>, request: &Request) -> Reply {
 fn alone(requests: &[Request]) -> Vec<Reply> {
     let mut engine = load(cpu(0), None);
     let of = |request| {
-        engine.cached.clear();
+        cached!(engine).clear();
         reply(&mut engine, request)
     };
     requests.iter().map(of).collect()
@@ -113,7 +120,7 @@ fn check<B: Backend>(backend: B, expected: &[Reply]) {
     for (request, expected) in requests.iter().zip(expected) {
         assert_eq!(reply(&mut engine, request), *expected);
     }
-    assert!(engine.cached.len() > 257, "the last prompt takes two chunks");
+    assert!(cached!(engine).len() > 257, "the last prompt takes two chunks");
 
     // Taking turns over one cache, in uneven strides.
     let mut generations: Vec<_> = requests[..3].iter().map(|request| engine.begin(request).unwrap()).collect();
@@ -152,7 +159,7 @@ fn check<B: Backend>(backend: B, expected: &[Reply]) {
     // An error in the middle: a norm that makes cache entries and logits NaN, found while tokens before it are under way.
     let mut broken = engine.backend.vector(&vec![f32::NAN; engine.config.hidden_size]).unwrap();
     // First on the whole prompt, whose entries are then worthless.
-    engine.cached.clear();
+    cached!(engine).clear();
     for steps in [0, 3] {
         let mut generation = engine.begin(&requests[0]).unwrap();
         let mut other = engine.begin(&requests[1]).unwrap();
@@ -185,12 +192,12 @@ fn check_ends<B: Backend>(backend: B) {
     // The stop token was drawn, but need not have been run.
     let prompt = engine.begin(&ends(1, "")).unwrap().usage().prompt_tokens;
     let known = prompt + whole.tokens.len();
-    assert!((known..=known + 1).contains(&engine.cached.len()), "{} entries, {known} tokens", engine.cached.len());
+    assert!((known..=known + 1).contains(&cached!(engine).len()), "{} entries, {known} tokens", cached!(engine).len());
 
     for most in 1..6 {
         let cut = reply(&mut engine, &ends(most, ""));
         assert_eq!((cut.tokens.as_slice(), cut.reason), (&whole.tokens[..most], FinishReason::Length));
-        assert!(engine.cached.len() < prompt + most, "the last token is not run");
+        assert!(cached!(engine).len() < prompt + most, "the last token is not run");
     }
     let stop: String = whole.text.chars().skip(8).take(4).collect();
     let stopped = reply(&mut engine, &ends(200, &stop));
@@ -214,7 +221,7 @@ fn check_context_end<B: Backend>(backend: B) {
     let mut generation = engine.begin(&full).unwrap();
     let found = finish(&mut engine, &mut generation);
     assert_eq!(generation.usage().total_tokens, 64);
-    assert_eq!((found.reason, engine.cached.len()), (FinishReason::Length, 63));
+    assert_eq!((found.reason, cached!(engine).len()), (FinishReason::Length, 63));
     assert_eq!(found.tokens, alone(&[Request { max_tokens: Some(found.tokens.len()), ..full }]).remove(0).tokens);
 }
 
@@ -235,7 +242,7 @@ fn replies_are_the_same_whatever_is_in_flight() {
 /// the next reply right.
 fn check_long_prompt<B: Backend>(engine: &mut Engine<B>, chunk: usize, expected: &[Reply]) {
     engine.prefill_chunk = chunk;
-    engine.cached.clear();
+    cached!(engine).clear();
     let [.., other, long] = requests();
     let [.., expected_other, expected_long] = expected else { panic!("{expected:?}") };
     let in_flight = if engine.backend.steps_in_flight() > 1 { 2 } else { 1 };
@@ -249,14 +256,14 @@ fn check_long_prompt<B: Backend>(engine: &mut Engine<B>, chunk: usize, expected:
         assert_eq!(generation.usage().processed_tokens, *end);
         // The last part is followed by sampled tokens at once.
         let run = ends[(step + in_flight).min(ends.len()) - 1];
-        assert!((run..run + 3).contains(&engine.cached.len()), "{} tokens of {run}", engine.cached.len());
+        assert!((run..run + 3).contains(&cached!(engine).len()), "{} tokens of {run}", cached!(engine).len());
     }
     finish(engine, &mut generation);
     assert_eq!(generation.tokens(), expected_long.tokens);
 
     // A reply in between takes the cache away.
     for steps in 1..ends.len() {
-        engine.cached.clear();
+        cached!(engine).clear();
         let mut generation = engine.begin(&long).unwrap();
         for _ in 0..steps {
             block_on(engine.step(&mut generation)).unwrap();
@@ -273,7 +280,7 @@ fn check_long_prompt<B: Backend>(engine: &mut Engine<B>, chunk: usize, expected:
         finish(engine, &mut generation);
         assert_eq!(generation.tokens(), expected_long.tokens);
 
-        engine.cached.clear();
+        cached!(engine).clear();
         let mut cancelled = engine.begin(&long).unwrap();
         for _ in 0..steps {
             block_on(engine.step(&mut cancelled)).unwrap();
@@ -413,6 +420,138 @@ fn a_reply_can_tell_how_likely_its_tokens_were() {
     }
 }
 
+/// Saves a session as JavaScript does, and restores it in an engine.
+fn save<B: Backend>(engine: &mut Engine<B>, session: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let layers = 0..engine.config.num_hidden_layers;
+    let head = engine.session_head(session).unwrap();
+    (head, layers.map(|layer| block_on(engine.session_layer(session, layer)).unwrap()).collect())
+}
+
+fn restore<B: Backend>(engine: &mut Engine<B>, head: &[u8], layers: &[Vec<u8>]) -> Result<usize> {
+    let (session, wanted) = block_on(engine.restore_session(head))?;
+    for layer in &layers[..wanted] {
+        engine.restore_layer(session, layer)?;
+    }
+    Ok(session)
+}
+
+/// Conversations with caches of their own take turns without losing anything, share what they begin with, and can be saved.
+fn check_sessions<B: Backend>(backend: B, expected: &[Reply]) {
+    let mut engine = load(backend, None);
+    let requests = requests();
+    let sessions: Vec<usize> = (0..3).map(|_| block_on(engine.open_session()).unwrap()).collect();
+    let of = |number: usize| Request { session: sessions[number], ..requests[number].clone() };
+    let mut generations: Vec<_> = (0..3).map(|number| engine.begin(&of(number)).unwrap()).collect();
+    generations.push(engine.begin(&requests[3]).unwrap());
+    for turn in 0..30 {
+        let generation = &mut generations[turn * 7 % 4];
+        for _ in 0..turn % 3 + 1 {
+            drop(engine.step(generation));
+            block_on(engine.step(generation)).unwrap();
+        }
+    }
+    for (generation, expected) in generations.iter_mut().zip(expected) {
+        finish(&mut engine, generation);
+        assert_eq!(generation.tokens(), expected.tokens);
+    }
+    // The next turn of each finds all of its own conversation.
+    for (number, expected) in expected[..3].iter().enumerate() {
+        let mut next = of(number);
+        next.messages.push(Message { role: "assistant".to_owned(), content: expected.text.clone() });
+        next.messages.push(Message { role: "user".to_owned(), content: "Thank you!".to_owned() });
+        let usage = engine.begin(&next).unwrap().usage();
+        let known = engine.prompts.tokens(&of(number).messages).unwrap().len() + expected.tokens.len();
+        assert!(usage.cached_tokens >= known - 1, "{} of {known}", usage.cached_tokens);
+    }
+    // A conversation that begins as another's does takes over what that has computed.
+    let other = block_on(engine.open_session()).unwrap();
+    let mut generation = engine.begin(&Request { session: other, ..requests[0].clone() }).unwrap();
+    let usage = generation.usage();
+    assert_eq!(usage.cached_tokens, usage.prompt_tokens - 1);
+    assert_eq!(finish(&mut engine, &mut generation), expected[0]);
+
+    // Saved in the middle of a reply, and restored in the same engine, where nothing else knows its tokens.
+    let mut half = engine.begin(&Request { session: other, ..requests[2].clone() }).unwrap();
+    for _ in 0..4 {
+        block_on(engine.step(&mut half)).unwrap();
+    }
+    let (head, layers) = save(&mut engine, other);
+    let tokens = engine.slots.get(other).unwrap().cached.clone();
+    assert!(tokens.len() > 20 && layers.iter().all(|layer| !layer.is_empty()));
+    finish(&mut engine, &mut half);
+    assert_eq!(half.tokens(), expected[2].tokens);
+    for number in 0..=other {
+        engine.close_session(number);
+    }
+    cached!(engine).clear();
+    let restored = restore(&mut engine, &head, &layers).unwrap();
+    assert_eq!(engine.slots.get(restored).unwrap().cached, tokens);
+    assert_eq!(save(&mut engine, restored).1, layers);
+    let mut generation = engine.begin(&Request { session: restored, ..requests[2].clone() }).unwrap();
+    assert_eq!(generation.usage().cached_tokens, generation.usage().prompt_tokens - 1);
+    assert_eq!(finish(&mut engine, &mut generation), expected[2]);
+
+    // What is no such thing.
+    let mut refused = |head: &[u8], layers: &[Vec<u8>], code: &str| {
+        let error = restore(&mut engine, head, layers).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    };
+    for end in [0, 7, 8, 12, 30, head.len() - 1] {
+        refused(&head[..end], &layers, "invalid_request");
+    }
+    refused(&[&head[..], &[0]].concat(), &layers, "invalid_request");
+    // Another version, other weights, more layers, more tokens than fit, and a token that the model does not have.
+    for (at, byte, code) in [
+        (8, 2, "invalid_request"),
+        (12, head[12] ^ 1, "invalid_request"),
+        (24, head[24] + 1, "invalid_request"),
+        (31, 200, "context_full"),
+        (35, 1, "invalid_request"),
+    ] {
+        let mut other = head.clone();
+        other[at] = byte;
+        refused(&other, &layers, code);
+    }
+    refused(&head, &[&layers[..1], &[vec![0; 3]], &layers[2..]].concat(), "invalid_request");
+    // From another kind of device only the tokens are known, and nothing is taken for granted.
+    let mut foreign = head.clone();
+    foreign[20..24].copy_from_slice(b"none");
+    let session = restore(&mut engine, &foreign, &[]).unwrap();
+    assert!(engine.slots.get(session).unwrap().cached.is_empty());
+    // A session that is gone, in the middle of a reply too.
+    let mut generation = engine.begin(&Request { session, ..requests[0].clone() }).unwrap();
+    block_on(engine.step(&mut generation)).unwrap();
+    engine.close_session(session);
+    assert_eq!(block_on(engine.step(&mut generation)).unwrap_err().code(), "invalid_request");
+    assert_eq!(engine.begin(&Request { session, ..requests[0].clone() }).err().unwrap().code(), "invalid_request");
+    assert_eq!(reply(&mut engine, &requests[0]), expected[0]);
+}
+
+#[test]
+fn conversations_have_caches_of_their_own() {
+    let expected = alone(&requests());
+    for steps_ahead in [0, 2] {
+        check_sessions(cpu(steps_ahead), &expected);
+    }
+    #[cfg(feature = "cpu")]
+    check_sessions(crate::backend::cpu::CpuBackend::new(), &of_the_engine(&requests()));
+    #[cfg(feature = "gpu")]
+    if let Some(gpu) = gpu() {
+        check_sessions(gpu, &expected);
+    }
+}
+
+/// As [`alone`], of the CPU's engine, which rounds otherwise.
+#[cfg(feature = "cpu")]
+fn of_the_engine(requests: &[Request]) -> Vec<Reply> {
+    let mut engine = load(crate::backend::cpu::CpuBackend::new(), None);
+    let of = |request| {
+        cached!(engine).clear();
+        reply(&mut engine, request)
+    };
+    requests.iter().map(of).collect()
+}
+
 /// Allows one token after the other, or, without any, all of them.
 struct Forced {
     vocab_size: usize,
@@ -457,7 +596,7 @@ fn check_constraints<B: Backend>(backend: B, expected: &[Reply]) {
     assert_eq!(generation.tokens(), wanted);
     // The model has read it, each token as soon as it was drawn.
     let prompt = engine.prompts.tokens(&asked.messages).unwrap();
-    assert_eq!(engine.cached, [&prompt[..], &wanted].concat());
+    assert_eq!(cached!(engine), [&prompt[..], &wanted].concat());
     // In turns, each with another's tokens in the cache.
     let mut generations = [
         engine.begin_constrained(&requests[0], free()).unwrap(),

@@ -32,6 +32,8 @@ pub struct Weights<B: Backend + ?Sized> {
     pub embed_tokens: B::Matrix,
     pub layers: Vec<LayerWeights<B>>,
     pub norm: B::Vector,
+    /// A hash of the first bytes of each tensor: other weights have another.
+    pub fingerprint: u64,
 }
 
 /// Runs `tokens` at positions `position..` and returns the logits that follow the last of them

@@ -25,31 +25,31 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::AbortSignal;
 
 /// An engine and the replies in the making, by number.
-struct Session<B: Backend> {
+struct Loaded<B: Backend> {
     engine: Engine<B>,
     replies: HashMap<u32, Generation<B>>,
 }
 
-enum AnySession {
+enum AnyLoaded {
     #[cfg(feature = "cpu")]
-    Cpu(Box<Session<CpuBackend>>),
+    Cpu(Box<Loaded<CpuBackend>>),
     #[cfg(feature = "gpu")]
-    Gpu(Box<Session<GpuBackend>>),
+    Gpu(Box<Loaded<GpuBackend>>),
 }
 
-/// Runs the same expression on whichever session there is.
+/// Runs the same expression on whichever there is.
 macro_rules! on {
-    ($any:expr, $session:ident => $expression:expr) => {
+    ($any:expr, $loaded:ident => $expression:expr) => {
         match $any {
             #[cfg(feature = "cpu")]
-            AnySession::Cpu($session) => $expression,
+            AnyLoaded::Cpu($loaded) => $expression,
             #[cfg(feature = "gpu")]
-            AnySession::Gpu($session) => $expression,
+            AnyLoaded::Gpu($loaded) => $expression,
         }
     };
 }
 
-impl<B: Backend> Session<B> {
+impl<B: Backend> Loaded<B> {
     fn new(engine: Engine<B>) -> Self {
         Self { engine, replies: HashMap::new() }
     }
@@ -71,7 +71,7 @@ impl<B: Backend> Session<B> {
 /// A loaded model and the replies in the making. They share one cache: each step finds out how much of it is still its own.
 #[wasm_bindgen]
 pub struct PlumeEngine {
-    session: AnySession,
+    loaded: AnyLoaded,
     next_reply: u32,
 }
 
@@ -158,7 +158,7 @@ async fn load_from(
     options: LoadOptions,
 ) -> Result<PlumeEngine> {
     let mut listener = Listener(connection);
-    let session = match device.name.as_str() {
+    let loaded = match device.name.as_str() {
         #[cfg(feature = "gpu")]
         "gpu" => {
             // Before anything is downloaded: without a GPU another core will.
@@ -176,18 +176,18 @@ async fn load_from(
             }
             let checkpoint = open(model, connection).await?;
             let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
-            AnySession::Gpu(Box::new(Session::new(engine)))
+            AnyLoaded::Gpu(Box::new(Loaded::new(engine)))
         }
         #[cfg(feature = "cpu")]
         "cpu" => {
             let backend = CpuBackend::with(InstructionSet::best(), super::threads::pool(device.threads));
             let checkpoint = open(model, connection).await?;
             let engine = Engine::load(backend, checkpoint, options, &mut listener).await?;
-            AnySession::Cpu(Box::new(Session::new(engine)))
+            AnyLoaded::Cpu(Box::new(Loaded::new(engine)))
         }
         other => return Err(Error::InvalidRequest(format!("this core cannot run on the device {other:?}"))),
     };
-    Ok(PlumeEngine { session, next_reply: 0 })
+    Ok(PlumeEngine { loaded, next_reply: 0 })
 }
 
 /// Tells JavaScript how far a load has come.
@@ -220,31 +220,77 @@ impl PlumeEngine {
         let request: Request = serde_wasm_bindgen::from_value(request)
             .map_err(|error| to_js(&Error::InvalidRequest(error.to_string())))?;
         let reply = self.next_reply.wrapping_add(1);
-        on!(&mut self.session, session => session.begin(reply, &request, constraint)).map_err(|error| to_js(&error))?;
+        on!(&mut self.loaded, loaded => loaded.begin(reply, &request, constraint)).map_err(|error| to_js(&error))?;
         self.next_reply = reply;
         Ok(self.next_reply)
     }
 
     /// For each token a word with the number of its bytes, the highest bit set where it is a control token, and its bytes.
     pub fn vocabulary(&self) -> Vec<u8> {
-        on!(&self.session, session => session.engine.vocabulary())
+        on!(&self.loaded, loaded => loaded.engine.vocabulary())
     }
 
     /// The token that ends a reply, if there is one.
     #[wasm_bindgen(js_name = stopToken)]
     pub fn stop_token(&self) -> Option<u32> {
-        on!(&self.session, session => session.engine.stop_token())
+        on!(&self.loaded, loaded => loaded.engine.stop_token())
+    }
+
+    /// Opens a session, and gives its number.
+    #[wasm_bindgen(js_name = openSession)]
+    pub async fn open_session(&mut self) -> std::result::Result<u32, JsValue> {
+        let session = on!(&mut self.loaded, loaded => loaded.engine.open_session().await);
+        session.map(|number| number as u32).map_err(|error| to_js(&error))
+    }
+
+    /// Frees a session.
+    #[wasm_bindgen(js_name = closeSession)]
+    pub fn close_session(&mut self, number: u32) {
+        on!(&mut self.loaded, loaded => loaded.engine.close_session(number as usize));
+    }
+
+    /// The head of a saved session.
+    #[wasm_bindgen(js_name = sessionHead)]
+    pub fn session_head(&self, number: u32) -> std::result::Result<Vec<u8>, JsValue> {
+        on!(&self.loaded, loaded => loaded.engine.session_head(number as usize)).map_err(|error| to_js(&error))
+    }
+
+    /// A layer of a saved session.
+    #[wasm_bindgen(js_name = sessionLayer)]
+    pub async fn session_layer(&mut self, number: u32, layer: usize) -> std::result::Result<Vec<u8>, JsValue> {
+        on!(&mut self.loaded, loaded => loaded.engine.session_layer(number as usize, layer).await)
+            .map_err(|error| to_js(&error))
+    }
+
+    /// Opens a session with the head of a saved one. Gives { session, layers }, the latter being how many are wanted next.
+    #[wasm_bindgen(js_name = restoreSession)]
+    pub async fn restore_session(&mut self, head: Vec<u8>) -> std::result::Result<JsValue, JsValue> {
+        let (number, layers) = on!(&mut self.loaded, loaded => loaded.engine.restore_session(&head).await)
+            .map_err(|error| to_js(&error))?;
+        object(&[("session", (number as u32).into()), ("layers", (layers as u32).into())])
+    }
+
+    /// Writes the next layer of a session that is being restored.
+    #[wasm_bindgen(js_name = restoreLayer)]
+    pub fn restore_layer(&mut self, number: u32, bytes: &[u8]) -> std::result::Result<(), JsValue> {
+        on!(&mut self.loaded, loaded => loaded.engine.restore_layer(number as usize, bytes))
+            .map_err(|error| to_js(&error))
+    }
+
+    /// Layers of the model.
+    pub fn layers(&self) -> usize {
+        on!(&self.loaded, loaded => loaded.engine.layers())
     }
 
     /// Forgets a reply.
     pub fn end(&mut self, reply: u32) {
-        on!(&mut self.session, session => drop(session.replies.remove(&reply)));
+        on!(&mut self.loaded, loaded => drop(loaded.replies.remove(&reply)));
     }
 
     /// The next piece of a reply: { text, logprobs, finish_reason }, where finish_reason is null but for the last piece.
     pub async fn step(&mut self, reply: u32) -> std::result::Result<JsValue, JsValue> {
         let Step { text, logprobs, finished } =
-            on!(&mut self.session, session => session.step(reply).await).map_err(|error| to_js(&error))?;
+            on!(&mut self.loaded, loaded => loaded.step(reply).await).map_err(|error| to_js(&error))?;
         object(&[
             ("text", text.into()),
             ("logprobs", to_value(&logprobs)?),
@@ -254,27 +300,25 @@ impl PlumeEngine {
 
     /// The tokens of a reply so far, in OpenAI's fields, and those processed.
     pub fn usage(&self, reply: u32) -> std::result::Result<JsValue, JsValue> {
-        let usage =
-            on!(&self.session, session => session.replies.get(&reply).map(Generation::usage)).unwrap_or_default();
+        let usage = on!(&self.loaded, loaded => loaded.replies.get(&reply).map(Generation::usage)).unwrap_or_default();
         to_value(&usage)
     }
 
     /// { backend, adapter, cache_bytes, context_length, memory_bytes, density }.
     pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
-        let density =
-            on!(&mut self.session, session => session.engine.density().await).map_err(|error| to_js(&error))?;
+        let density = on!(&mut self.loaded, loaded => loaded.engine.density().await).map_err(|error| to_js(&error))?;
         let density: Array = density.into_iter().map(|share| JsValue::from(f64::from(share))).collect();
-        let backend = match self.session {
+        let backend = match self.loaded {
             #[cfg(feature = "cpu")]
-            AnySession::Cpu(_) => "cpu",
+            AnyLoaded::Cpu(_) => "cpu",
             #[cfg(feature = "gpu")]
-            AnySession::Gpu(_) => "gpu",
+            AnyLoaded::Gpu(_) => "gpu",
         };
         object(&[
             ("backend", backend.into()),
-            ("adapter", on!(&self.session, session => session.engine.backend_name()).into()),
-            ("cache_bytes", (on!(&self.session, session => session.engine.cache_bytes()) as f64).into()),
-            ("context_length", (on!(&self.session, session => session.engine.context_length()) as f64).into()),
+            ("adapter", on!(&self.loaded, loaded => loaded.engine.backend_name()).into()),
+            ("cache_bytes", (on!(&self.loaded, loaded => loaded.engine.cache_bytes()) as f64).into()),
+            ("context_length", (on!(&self.loaded, loaded => loaded.engine.context_length()) as f64).into()),
             ("memory_bytes", (core::arch::wasm32::memory_size(0) as f64 * 65536.0).into()),
             ("density", density.into()),
         ])

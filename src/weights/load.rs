@@ -61,7 +61,8 @@ pub async fn load_weights<B: Backend>(
     listener.progress(state);
     let mut order: Vec<_> = checkpoint.tensors.iter().collect();
     order.sort_by_key(|(_, tensor)| (tensor.source, tensor.offset));
-    let mut loader = Loader { backend, config: &checkpoint.config, listener, state, under_way: 0, fence: None };
+    let config = &checkpoint.config;
+    let mut loader = Loader { backend, config, listener, state, under_way: 0, fence: None, fingerprint: FNV_OFFSET };
     let mut tensors = Tensors::default();
     for (index, source) in checkpoint.sources.iter().enumerate() {
         let mut bytes = InOrder { stream: source.stream(0..source.size()).await?, chunk: Vec::new(), taken: 0, at: 0 };
@@ -85,7 +86,7 @@ pub async fn load_weights<B: Backend>(
             return Err(Error::Io(format!("{}: more bytes came than it has", source.name())));
         }
     }
-    tensors.weights(checkpoint)
+    tensors.weights(checkpoint, loader.fingerprint)
 }
 
 /// The weights that [`load_weights`] would give, without their contents, for a backend's rehearsal. Nothing is read from the
@@ -104,7 +105,7 @@ pub fn stand_ins<B: Backend>(backend: &mut B, checkpoint: &Checkpoint) -> Result
             }
         }
     }
-    tensors.weights(checkpoint)
+    tensors.weights(checkpoint, 0)
 }
 
 /// What has been loaded.
@@ -148,7 +149,7 @@ impl<B: Backend> Tensors<B> {
         Ok(self.layers.len() > before)
     }
 
-    fn weights(mut self, checkpoint: &Checkpoint) -> Result<Weights<B>> {
+    fn weights(mut self, checkpoint: &Checkpoint, fingerprint: u64) -> Result<Weights<B>> {
         self.gather_layers()?;
         let index = self.layers.len();
         if index < checkpoint.config.num_hidden_layers {
@@ -159,7 +160,7 @@ impl<B: Backend> Tensors<B> {
         }
         let embed_tokens = take(&mut self.matrices, TensorName::EmbedTokens)?;
         let norm = take(&mut self.vectors, TensorName::Norm)?;
-        Ok(Weights { embed_tokens, layers: self.layers, norm })
+        Ok(Weights { embed_tokens, layers: self.layers, norm, fingerprint })
     }
 }
 
@@ -218,7 +219,15 @@ struct Loader<'a, B: Backend> {
     /// Bytes given to the device since the last fence.
     under_way: usize,
     fence: Option<B::Fence>,
+    /// See [`Weights::fingerprint`].
+    fingerprint: u64,
 }
+
+/// The hash FNV-1a of 64 bits: its beginning, and what it multiplies by.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+/// Bytes of each tensor that the fingerprint is of.
+const FINGERPRINT: usize = 64;
 
 impl<B: Backend> Loader<'_, B> {
     /// As [`InOrder::next`], but the file must not end.
@@ -246,6 +255,7 @@ impl<B: Backend> Loader<'_, B> {
         while (encoded.len() as u64) < tensor.byte_length {
             encoded.extend_from_slice(self.next(bytes, tensor.byte_length - encoded.len() as u64).await?);
         }
+        self.note(&encoded);
         let mut values = vec![0.0; tensor.shape[0]];
         tensor.element_type.decode(&encoded, &mut values)?;
         self.backend.vector(&values)
@@ -255,11 +265,13 @@ impl<B: Backend> Loader<'_, B> {
         let row_bytes = row_bytes(tensor.element_type, tensor.shape[1], &tensor.name)?;
         let mut upload = self.backend.begin_matrix(&descriptor(name, tensor, self.config))?;
         let mut left = tensor.byte_length;
+        let mut first: Vec<u8> = Vec::new();
         // The start of a row whose end has not arrived.
         let mut started: Vec<u8> = Vec::new();
         while left > 0 {
             let part = self.next(bytes, left).await?;
             left -= part.len() as u64;
+            first.extend(part.iter().take(FINGERPRINT - first.len()));
             let missing = (row_bytes - started.len()) % row_bytes;
             let (end, rest) = part.split_at(missing.min(part.len()));
             started.extend_from_slice(end);
@@ -273,7 +285,15 @@ impl<B: Backend> Loader<'_, B> {
             self.under_way += part.len();
             self.let_device_catch_up().await?;
         }
+        self.note(&first);
         self.backend.finish_matrix(upload)
+    }
+
+    /// Takes a tensor's first bytes into the fingerprint.
+    fn note(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().take(FINGERPRINT) {
+            self.fingerprint = (self.fingerprint ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
+        }
     }
 
     /// Waits where too much is on its way to the device. What it has not taken yet lies in memory that is not ours to see.

@@ -113,6 +113,19 @@ impl Cache {
         }
     }
 
+    /// Takes over the first `entries` entries of another, and whatever else is in their records.
+    pub fn copy(&mut self, from: &Self, entries: usize) {
+        for layer in 0..self.layers.len() {
+            self.records_mut(layer, entries).copy_from_slice(from.records(layer, entries));
+        }
+    }
+
+    /// As [`Cache::records`].
+    pub fn records_mut(&mut self, layer: usize, entries: usize) -> &mut [CacheRecord] {
+        let count = entries.div_ceil(ENTRIES) * self.shape.blocks();
+        &mut self.layers[layer][..count]
+    }
+
     /// The records of a layer's first entries.
     pub fn records(&self, layer: usize, entries: usize) -> &[CacheRecord] {
         &self.layers[layer][..entries.div_ceil(ENTRIES) * self.shape.blocks()]

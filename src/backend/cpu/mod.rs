@@ -13,7 +13,8 @@ mod rows;
 mod simd;
 
 use super::{
-    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_width, mask,
+    Backend, LatentAttention, Layout, MatrixDescriptor, Sampler, Sampling, Tokens, add_bias, check_entries,
+    check_width, mask,
 };
 use crate::{Error, Result, model::Config};
 use activations::{ActivationBlock, BLOCK, quantise};
@@ -170,6 +171,25 @@ impl Backend for CpuBackend {
 
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
         Cache::new(EntryShape::of(config), config.num_hidden_layers, capacity)
+    }
+
+    fn cache_format(&self) -> [u8; 4] {
+        *b"i14 "
+    }
+
+    fn copy_cache(&mut self, from: &Cache, to: &mut Cache, tokens: usize) {
+        to.copy(from, tokens);
+    }
+
+    async fn read_cache(&mut self, cache: &Cache, layer: usize, tokens: usize) -> Result<Vec<u8>> {
+        Ok(bytemuck::cast_slice(cache.records(layer, tokens)).to_vec())
+    }
+
+    fn write_cache(&mut self, cache: &mut Cache, layer: usize, tokens: usize, bytes: &[u8]) -> Result<()> {
+        let records = cache.records_mut(layer, tokens);
+        check_entries(bytes.len(), size_of_val(records))?;
+        bytemuck::cast_slice_mut(records).copy_from_slice(bytes);
+        Ok(())
     }
 
     fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, _position: usize) -> Result<Activation> {

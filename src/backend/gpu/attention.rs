@@ -8,7 +8,11 @@ use super::{
     kernels::{AttentionShape, Kernel, Variant},
     words,
 };
-use crate::{Error, Result, backend::LatentAttention, model::Config};
+use crate::{
+    Error, Result,
+    backend::{LatentAttention, check_entries},
+    model::Config,
+};
 
 /// Cache entries that a part of the context has when there is but one token, and parts of the longest context. Shorter parts
 /// cost more to put together, since expand_value.wgsl reads a latent of each for each head; longer ones leave a long context
@@ -26,6 +30,8 @@ const MOST_RANK: usize = 2048;
 pub struct Cache {
     pub(super) layers: Vec<Buffer>,
     capacity: usize,
+    /// Words of an entry.
+    entry: usize,
 }
 
 /// What a context comes to in the latent space, still in parts.
@@ -70,7 +76,29 @@ impl GpuBackend {
         let layers = (0..config.num_hidden_layers).map(|_| self.device.storage(bytes, "the cache"));
         let layers = layers.collect::<Result<_>>()?;
         self.prepare_angles(config, capacity)?;
-        Ok(Cache { layers, capacity })
+        Ok(Cache { layers, capacity, entry: entry_bytes(config) / 4 })
+    }
+
+    pub(super) fn copy_entries(&mut self, from: &Cache, to: &Cache, tokens: usize) {
+        for (from_layer, to_layer) in from.layers.iter().zip(&to.layers) {
+            self.device.copy((from_layer, 0), (to_layer, 0), tokens * from.entry);
+        }
+    }
+
+    pub(super) async fn read_entries(&mut self, cache: &Cache, layer: usize, tokens: usize) -> Result<Vec<u8>> {
+        if tokens == 0 {
+            return Ok(Vec::new()); // Nothing can be mapped of no bytes.
+        }
+        let words = self.device.read(&cache.layers[layer], tokens * cache.entry).await?;
+        Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
+    }
+
+    pub(super) fn write_entries(&mut self, cache: &Cache, layer: usize, tokens: usize, bytes: &[u8]) -> Result<()> {
+        check_entries(bytes.len(), tokens * cache.entry * 4)?;
+        let words: Vec<u32> =
+            bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        self.device.write(&cache.layers[layer], 0, &words);
+        Ok(())
     }
 
     /// Angles in f64: the sine of some thousand radians in f32 has lost four digits.

@@ -174,6 +174,22 @@ impl Backend for GpuBackend {
         self.reserve_cache(config, capacity)
     }
 
+    fn cache_format(&self) -> [u8; 4] {
+        *b"f16 "
+    }
+
+    fn copy_cache(&mut self, from: &Cache, to: &mut Cache, tokens: usize) {
+        self.copy_entries(from, to, tokens);
+    }
+
+    async fn read_cache(&mut self, cache: &Cache, layer: usize, tokens: usize) -> Result<Vec<u8>> {
+        self.read_entries(cache, layer, tokens).await
+    }
+
+    fn write_cache(&mut self, cache: &mut Cache, layer: usize, tokens: usize, bytes: &[u8]) -> Result<()> {
+        self.write_entries(cache, layer, tokens, bytes)
+    }
+
     fn embed(&mut self, table: &Matrix, tokens: Tokens<'_, Self>, position: usize) -> Result<Activation> {
         let count = match tokens {
             Tokens::Known(ids) => {
