@@ -9,6 +9,8 @@ const suites = {
   gpu: "./gpu/gpu.mjs",
   accuracy: "./accuracy/accuracy.mjs",
   load: "./load/load.mjs",
+  size: "./size/size.mjs",
+  soak: "./soak/soak.mjs",
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -45,6 +45,10 @@ export function share(kind) {
 /** Below this lead over the runner-up a golden token is a tie, and rounding may decide it either way. */
 const TIE = 1e-2;
 
+/** The conversations of a kind whose every token is certain. */
+export const certain = (kind) =>
+  conversations(kind).filter(({ steps }) => steps.every(({ margins }) => margins.every((margin) => margin >= TIE)));
+
 /** The bytes of each token: byte-level BPE writes byte b as a printable character. */
 function tokenBytes() {
   const printable = (byte) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;

@@ -4,6 +4,7 @@ import test from "node:test";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
+import { random } from "../soak.mjs";
 import { conversations, EMBEDDED } from "../support.mjs";
 
 const lm = await Plume.load(undefined, { device: "cpu" });
@@ -17,16 +18,6 @@ const create = (request) =>
     ...request,
   });
 const format = (schema) => ({ type: "json_schema", json_schema: { name: "test", schema } });
-
-/** Random numbers that are the same each time: mulberry32. */
-function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A random schema, of bounded depth and with bounded values, so that replies come to an end within the context. */
 function schemaOf(next, depth) {

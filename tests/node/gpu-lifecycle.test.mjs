@@ -1,0 +1,40 @@
+// Devices of models that were let go of. On a device that computes nothing, since software adapters compile for seconds.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { provideNullDevice } from "../null-device.mjs";
+
+const gpu = provideNullDevice();
+const { Plume } = await import("../../build/plume-lm/dist/node.js");
+
+test("50 loads leave no device behind, and no memory", async (t) => {
+  const { requestAdapter } = gpu;
+  const [opened, destroyed] = [new Set(), new Set()];
+  gpu.requestAdapter = async function (...options) {
+    const adapter = await requestAdapter.apply(this, options);
+    const { requestDevice } = adapter;
+    adapter.requestDevice = async function (...options) {
+      const device = await requestDevice.apply(this, options);
+      opened.add(device);
+      device.lost.then(({ reason }) => reason === "destroyed" && destroyed.add(device));
+      return device;
+    };
+    return adapter;
+  };
+  let early;
+  for (let load = 0; load < 50; load++) {
+    const lm = await Plume.load(undefined, { device: "gpu" });
+    const session = await lm.session();
+    await session.chat.completions.create({ messages: [{ role: "user", content: "Hello" }], max_tokens: 2 });
+    lm.dispose();
+    if (load === 9) early = process.memoryUsage().rss;
+  }
+  // The last one's loss is told after its disposal.
+  for (let tries = 0; tries < 50 && destroyed.size < opened.size; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(opened.size, 50);
+  assert.equal(destroyed.size, 50);
+  // A device has 7 MB of weights and caches: forty of them would show.
+  const grown = (process.memoryUsage().rss - early) / 2 ** 20;
+  t.diagnostic(`the process has grown by ${grown.toFixed(0)} MiB from the 10th load to the 50th`);
+  assert.ok(grown < 100, `the process has grown by ${grown.toFixed(0)} MiB`);
+});
