@@ -107,11 +107,12 @@ export async function soak(lm, conversations, count, { seed = 1, onProgress = ()
   }
 
   let begun = 0;
+  let ended = 0;
   const worker = async () => {
     while (begun < count) {
       begun++;
       await request();
-      await onProgress(begun);
+      await onProgress(++ended);
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));

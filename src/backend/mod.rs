@@ -142,6 +142,8 @@ pub trait Backend {
     fn cache_bytes_a_token(&self, config: &Config) -> usize;
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
+    /// Frees a cache. Work that was asked for is done with it first.
+    fn release_cache(&mut self, _cache: Self::Cache) {}
     /// How caches are laid out in [`Backend::read_cache`]: backends that say the same understand each other.
     fn cache_format(&self) -> [u8; 4];
     /// Copies the first `tokens` entries of all layers to the same places of another cache. What it had after them is lost.

@@ -24,7 +24,9 @@ impl<B: Backend> Engine<B> {
 
     /// Frees a session's cache. Its replies under way end with an error.
     pub fn close_session(&mut self, session: usize) {
-        self.slots.remove(session);
+        if let Some(slot) = self.slots.remove(session) {
+            self.backend.release_cache(slot.cache);
+        }
     }
 
     /// The head of a saved session.

@@ -38,13 +38,9 @@ impl<B: Backend> Slots<B> {
         }
     }
 
-    /// Frees a cache, but for the one that is always there.
-    pub fn remove(&mut self, number: usize) {
-        if number > 0
-            && let Some(slot) = self.0.get_mut(number)
-        {
-            *slot = None;
-        }
+    /// Takes a cache out, but for the one that is always there.
+    pub fn remove(&mut self, number: usize) -> Option<Slot<B>> {
+        if number > 0 { self.0.get_mut(number)?.take() } else { None }
     }
 
     /// # Errors

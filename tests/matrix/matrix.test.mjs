@@ -161,6 +161,32 @@ test("no bundler: the package on the server of another origin", async (t) => {
   assert.deepEqual(inline(found.asked), []);
 });
 
+test("a worker of the program's own, by Vite, alone and with threads", async (t) => {
+  const project = new Project("worker", "worker");
+  await project.run("vite", "build");
+  check(await visitBuilt(t, project.path("dist")));
+  const threads = /^Written by: CPU, relaxed SIMD, \d threads$/;
+  check(await visitBuilt(t, project.path("dist"), { isolated: true }), threads);
+});
+
+test("a service worker answers OpenAI's requests", async (t) => {
+  const project = new Project("service-worker", "service-worker");
+  await project.run(
+    "esbuild",
+    "service-worker.js",
+    "--bundle",
+    "--format=esm",
+    "--allow-overwrite",
+    "--outfile=service-worker.js",
+  );
+  // esbuild copies no files.
+  for (const name of ["dist/wasm", "models"])
+    cpSync(project.path("node_modules/plume-lm", name), project.path(name.replace("dist/", "")), { recursive: true });
+  const { title, story } = await visitBuilt(t, project.folder);
+  assert.equal(title, "Written by: the service worker");
+  assert.equal(story, golden);
+});
+
 for (const [runtime, ...args] of [
   ["bun", "run"],
   ["deno", "run", "--allow-read", "--allow-env", "--allow-sys"],

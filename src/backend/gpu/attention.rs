@@ -79,6 +79,13 @@ impl GpuBackend {
         Ok(Cache { layers, capacity, entry: entry_bytes(config) / 4 })
     }
 
+    /// Gives the memory back at once: JavaScript's garbage collector knows nothing of it.
+    pub(super) fn free_entries(&mut self, cache: &Cache) {
+        // What is recorded may not use a buffer that is gone when it is submitted.
+        self.device.submit();
+        cache.layers.iter().for_each(Buffer::destroy);
+    }
+
     pub(super) fn copy_entries(&mut self, from: &Cache, to: &Cache, tokens: usize) {
         for (from_layer, to_layer) in from.layers.iter().zip(&to.layers) {
             self.device.copy((from_layer, 0), (to_layer, 0), tokens * from.entry);

@@ -23,6 +23,11 @@ pub(super) type Pool = Rc<RefCell<HashMap<u64, Vec<Buffer>>>>;
 pub struct Buffer(pub(super) Rc<(usize, wgpu::Buffer)>, u64);
 
 impl Buffer {
+    /// Frees it, whoever holds it still.
+    pub fn destroy(&self) {
+        self.0.1.destroy();
+    }
+
     /// In bytes.
     pub fn size(&self) -> u64 {
         self.1

@@ -174,6 +174,10 @@ impl Backend for GpuBackend {
         self.reserve_cache(config, capacity)
     }
 
+    fn release_cache(&mut self, cache: Cache) {
+        self.free_entries(&cache);
+    }
+
     fn cache_format(&self) -> [u8; 4] {
         *b"f16 "
     }
