@@ -9,6 +9,7 @@ const suites = {
   gpu: "./gpu/gpu.mjs",
   accuracy: "./accuracy/accuracy.mjs",
   load: "./load/load.mjs",
+  "main-thread": "./main-thread/main-thread.mjs",
   size: "./size/size.mjs",
   soak: "./soak/soak.mjs",
 };

@@ -79,6 +79,7 @@ export async function buildPackage() {
     cpSync(path.join(modulesFolder, "dist", file), path.join(dist, file));
   for (const name of ["package.json", "README.md", "CHANGELOG.md", "local.js", "local.d.ts"])
     cpSync(at("pkg-templates", name), path.join(packageFolder, name));
+  cpSync(at("pkg-templates/docs"), path.join(packageFolder, "docs"), { recursive: true });
   for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) cpSync(at(name), path.join(packageFolder, name));
   for (const folder of [packageFolder, modulesFolder]) cpSync(model.from, path.join(folder, model.to));
 }

@@ -18,7 +18,7 @@ export type { Session, SessionOptions } from "./session.js";
 export type * from "./types.js";
 
 /** A loaded model. */
-export type Plume = Loaded;
+export interface Plume extends Loaded {}
 
 /** Loads models, each in a worker of its own. */
 export const Plume: Loader = {

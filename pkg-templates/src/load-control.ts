@@ -4,6 +4,7 @@ export class LoadControl {
   private letGo = () => {};
   private readonly listeners = new Set<() => void>();
 
+  /** Whether downloads wait. */
   get paused(): boolean {
     return this.resumed !== undefined;
   }
@@ -14,6 +15,7 @@ export class LoadControl {
     this.tell();
   }
 
+  /** Downloads go on. */
   resume(): void {
     this.resumed = undefined;
     this.letGo();

@@ -21,7 +21,7 @@ export type { Session, SessionOptions } from "./session.js";
 export type * from "./types.js";
 
 /** A loaded model. */
-export type Plume = Loaded;
+export interface Plume extends Loaded {}
 
 /** By where their files are. */
 const known = new Map<string | undefined, Cores>();

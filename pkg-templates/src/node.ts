@@ -24,7 +24,7 @@ export type { Session, SessionOptions } from "./session.js";
 export type * from "./types.js";
 
 /** A loaded model. */
-export type Plume = Loaded;
+export interface Plume extends Loaded {}
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 

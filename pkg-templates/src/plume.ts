@@ -125,6 +125,7 @@ export class Plume implements OpenAi {
     );
   }
 
+  /** As {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -47,6 +47,7 @@ export class Session implements OpenAi {
     this.cache.dispose();
   }
 
+  /** As {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

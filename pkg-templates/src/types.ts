@@ -34,9 +34,11 @@ export interface PromptProgress {
  */
 export type ModelSource = string | URL | Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer> | File[] | FileList;
 
-/** Options of {@link Plume.load}. */
+/** Options of {@link Loader.load}. */
 export interface LoadOptions {
+  /** Told how far the load has come, many times a second. */
   onProgress?: (progress: Progress) => void;
+  /** Gives the load up when it is aborted. What has come is kept. */
   signal?: AbortSignal;
   /** "auto", the default, takes the GPU where there is one, and the CPU where WebGPU is missing or only emulated. */
   device?: "auto" | "gpu" | "cpu";

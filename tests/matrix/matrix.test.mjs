@@ -2,10 +2,13 @@
 // configuration, and run.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
+import { writeDocs } from "../../scripts/docs.mjs";
 import { serve } from "../../scripts/serve.mjs";
+import { root } from "../../scripts/setup.mjs";
 import { conversations, EMBEDDED, gguf } from "../support.mjs";
 import { Project, tarball } from "./projects.mjs";
 
@@ -52,6 +55,11 @@ test("publint and arethetypeswrong find nothing to say", async () => {
   assert.match(stdout, /All good!/);
   // Without CommonJS: what cannot import modules cannot have a worker either.
   await project.run("attw", "../" + tarball, "--profile", "esm-only");
+});
+
+test("the API reference is written, and lacks nothing", () => {
+  writeDocs();
+  assert.match(readFileSync(path.join(root, "build/docs/index.html"), "utf8"), /plume-lm/);
 });
 
 test("Vite: what it builds, under a strict Content-Security-Policy, alone and with threads", async (t) => {

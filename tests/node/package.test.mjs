@@ -41,7 +41,14 @@ test("the tarball has what its manifest promises and nothing of the workspace", 
   const inline = ["gpu-1", "gpu-2", "cpu-1", "cpu-2"].map((name) => `dist/wasm/inline-${name}.js`);
   const wanted = [
     ...["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "local.d.ts", "local.js", "package.json"],
-    ...["models/plm-tiny.gguf", ...scripts, ...inline, ...cores.map((core) => `dist/wasm/plume-${core}.wasm`)],
+    ...[
+      "docs/performance.md",
+      "docs/migrating.md",
+      "models/plm-tiny.gguf",
+      ...scripts,
+      ...inline,
+      ...cores.map((core) => `dist/wasm/plume-${core}.wasm`),
+    ],
   ];
   assert.deepEqual(files.filter((file) => !/^dist\/.*\.d\.ts$/.test(file)).sort(), wanted.sort());
 });
