@@ -11,12 +11,13 @@ export const options = { layers: { type: "string" } };
 
 /** The tasks of the page's main thread, each with its time and its processor's time, in milliseconds. */
 function tasks(events) {
-  const main = events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
-  const of = ({ tid, pid }) =>
-    events.filter((event) => /RunTask$/.test(event.name) && event.tid === tid && event.pid === pid && event.dur);
-  // Other renderers wait for pages to come, and do nothing.
-  const busiest = main.map(of).reduce((most, tasks) => (tasks.length > most.length ? tasks : most), []);
-  return busiest.map(({ dur, tdur = dur }) => ({ ms: dur / 1000, cpu_ms: tdur / 1000 }));
+  // Chromium's own parts have renderers, too.
+  const { tid, pid } = events.find(
+    ({ name, args }) => name === "FunctionCall" && args.data?.url?.endsWith("/index.js"),
+  );
+  return events
+    .filter((event) => /RunTask$/.test(event.name) && event.tid === tid && event.pid === pid && event.dur)
+    .map(({ dur, tdur = dur }) => ({ ms: dur / 1000, cpu_ms: tdur / 1000 }));
 }
 
 async function traced(browser, work) {
