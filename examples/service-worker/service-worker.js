@@ -7,6 +7,10 @@ addEventListener("install", () => self.skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 addEventListener("fetch", (event) => {
   if (!new URL(event.request.url).pathname.startsWith("/v1/")) return;
-  lm ??= Plume.load();
+  // Where it fails, the next request tries again.
+  lm ??= Plume.load().catch((error) => {
+    lm = undefined;
+    throw error;
+  });
   event.respondWith(lm.then(({ fetch }) => fetch(event.request)));
 });

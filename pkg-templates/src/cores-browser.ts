@@ -30,7 +30,9 @@ async function find(name: ModuleName, assets: URL | undefined): Promise<Response
   } catch {
     return undefined; // This script has no place that anything could be beside.
   }
-  const response = await fetch(url);
+  // A policy, another origin or a page from a disk may forbid it.
+  const response = await fetch(url).catch(() => undefined);
+  if (!response) return undefined;
   // Some servers answer with a page where they have no file.
   const found = response.ok && !response.headers.get("content-type")?.startsWith("text/html");
   return found ? response : undefined;

@@ -88,7 +88,13 @@ export class Cores {
 
   private async loadGrammar(): Promise<GrammarBindings> {
     const bindings = grammarBindings();
-    await bindings.default({ module_or_path: await compile(await this.platform.module("grammar")) });
+    try {
+      await bindings.default({ module_or_path: await compile(await this.platform.module("grammar")) });
+    } catch (thrown) {
+      if (thrown instanceof PlumeError) throw thrown;
+      const why = (thrown as Error).message;
+      throw new PlumeError("http", `what keeps replies to a format could not be loaded: ${why}`, { cause: thrown });
+    }
     return bindings;
   }
 

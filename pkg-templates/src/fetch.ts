@@ -46,7 +46,7 @@ const refuse = ({ status, error }: Problem, headers?: Record<string, string>) =>
 const encoder = new TextEncoder();
 
 /** Server-sent events of a stream's parts, each of them made when the reader asks for it. */
-async function events(parts: AsyncGenerator<object>): Promise<Response> {
+async function events(parts: AsyncGenerator<object>, left: AbortController): Promise<Response> {
   // What is wrong with the request shows here, and has a status of its own then.
   let first: IteratorResult<object> | undefined = await parts.next();
   const body = new ReadableStream<Uint8Array>(
@@ -64,8 +64,8 @@ async function events(parts: AsyncGenerator<object>): Promise<Response> {
         }
         controller.close();
       },
-      async cancel() {
-        await parts.return(undefined);
+      cancel() {
+        left.abort();
       },
     },
     { highWaterMark: 0 },
@@ -87,7 +87,16 @@ async function readRequest(input: RequestInfo | URL, init: RequestInit | undefin
   // Where it leads does not matter: whatever a client takes for the server's address.
   const { pathname } = new URL(given ? given.url : String(input), "http://localhost");
   const body = init?.body != null ? new Response(init.body) : given;
-  return { method, signal, pathname: decodeURIComponent(pathname), text: async () => (await body?.text()) ?? "" };
+  return { method, signal, pathname: decoded(pathname), text: async () => (await body?.text()) ?? "" };
+}
+
+/** A path as it reads, or as it is where it cannot be read. */
+function decoded(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
 }
 
 function parse(text: string): object {
@@ -112,12 +121,12 @@ export function fetchFrom(endpoints: Endpoints): typeof fetch {
     refuse({ status: 404, error: { message, type: "invalid_request_error", param: null, code } });
   return async (input, init) => {
     const { method, signal, pathname, text } = await readRequest(input, init);
-    const models = /\/models(?:\/(.+))?$/.exec(pathname);
     const ask = /\/chat\/completions$/.test(pathname)
       ? endpoints.chat
       : /\/completions$/.test(pathname)
         ? endpoints.completion
         : undefined;
+    const models = ask ? null : /\/models(?:\/(.+))?$/.exec(pathname);
     if (!models && !ask) return notFound(`${method} ${pathname} is not supported`, "unknown_url");
     const allowed = models ? "GET" : "POST";
     if (method !== allowed) {
@@ -130,8 +139,11 @@ export function fetchFrom(endpoints: Endpoints): typeof fetch {
       return notFound(`the model ${models[1]} is not loaded; ${model.id} is`, "model_not_found");
     }
     try {
-      const answer = await ask!(parse(await text()), { signal });
-      return Symbol.asyncIterator in answer ? await events(answer) : json(answer);
+      // A reader that goes away is not to wait for a prompt to be read.
+      const left = new AbortController();
+      const ended = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
+      const answer = await ask!(parse(await text()), { signal: ended });
+      return Symbol.asyncIterator in answer ? await events(answer, left) : json(answer);
     } catch (thrown) {
       if (PlumeError.from(thrown).code === "aborted") throw abortOf(thrown);
       return refuse(problem(thrown));

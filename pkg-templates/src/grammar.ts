@@ -38,9 +38,8 @@ export class Formats {
     private readonly engine: PlumeEngine,
   ) {}
 
-  /** Begins to keep to a format. */
-  async keep(format: Format): Promise<Kept> {
-    const bindings = await this.cores.grammar();
+  /** Begins to keep to a format, by bindings that {@link Cores.grammar} gave. */
+  keep(bindings: GrammarBindings, format: Format): Kept {
     const guard = <T>(task: () => T): T => {
       try {
         return task();

@@ -14,7 +14,10 @@ const modules: Partial<Record<ModuleName, () => Promise<{ default: string }[]>>>
 export async function inlineCore(name: ModuleName): Promise<ArrayBuffer> {
   const load = modules[name];
   if (!load) throw new PlumeError("missing", `the file plume-${name}.wasm of plume-lm was not found`);
-  const base64 = (await load()).map((part) => part.default).join("");
+  const parts = await load().catch((cause: Error) => {
+    throw new PlumeError("missing", `plume-${name}.wasm of plume-lm could not be loaded: ${cause.message}`, { cause });
+  });
+  const base64 = parts.map((part) => part.default).join("");
   const compressed = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const bytes = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(bytes).arrayBuffer();

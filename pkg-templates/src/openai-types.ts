@@ -66,7 +66,7 @@ export interface ChatCompletionRequest extends SamplingOptions {
   response_format?: ResponseFormat | null;
 }
 
-/** What a reply is to be. It keeps to that unless `max_tokens` or the context's end cuts it: its finish_reason is "length" then. */
+/** What a reply is to be. It keeps to that unless `max_tokens` or the context's end cuts it (its finish_reason is "length" then), or a string of `stop` comes up. */
 export type ResponseFormat =
   | { type: "text" }
   /** An object of JSON. */

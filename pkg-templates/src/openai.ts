@@ -1,5 +1,6 @@
 // OpenAI's calls, over the replies of a model or of one of its sessions.
 import { chatChunks, now, wholeChat } from "./chat.js";
+import { abortWhenCollected } from "./collected.js";
 import { completionChunks, wholeCompletion } from "./completions.js";
 import { fetchFrom } from "./fetch.js";
 import type {
@@ -9,8 +10,8 @@ import type {
   Completion,
   CompletionRequest,
 } from "./openai-types.js";
-import type { CallOptions, Replies } from "./replies.js";
-import { checkChat, checkCompletion } from "./requests.js";
+import type { CallOptions, Replies, ReplyPart } from "./replies.js";
+import { checkChat, checkCompletion, type Checked } from "./requests.js";
 import type { SessionCache } from "./session-cache.js";
 
 /** A call of OpenAI's client: a stream where the request says so, else all of the answer at once. */
@@ -35,17 +36,28 @@ export interface OpenAi {
 
 /** Those calls, with a session's cache where one is given. */
 export function openAi(replies: Replies, model: string, session?: SessionCache): OpenAi {
+  /** The answer to a checked request: its stream, or all of it. */
+  const answer = <Whole, Part>(
+    request: Checked,
+    given: CallOptions | null | undefined,
+    stream: (parts: AsyncIterable<ReplyPart>, request: Checked, model: string) => AsyncGenerator<Part, void, undefined>,
+    whole: (parts: AsyncIterable<ReplyPart>, request: Checked, model: string) => Promise<Whole>,
+  ) => {
+    const options = given ?? {};
+    if (!request.stream) return whole(replies.run(request, options, session), request, model);
+    const left = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+    const parts = stream(replies.run(request, { ...options, signal }, session), request, model);
+    abortWhenCollected(parts, left);
+    return parts;
+  };
   const chat = async (given: ChatCompletionRequest, options?: CallOptions | null) => {
     replies.checkAlive(session);
-    const request = checkChat(given);
-    const parts = replies.run(request, options ?? {}, session);
-    return request.stream ? chatChunks(parts, request, model) : wholeChat(parts, request, model);
+    return answer(checkChat(given), options, chatChunks, wholeChat);
   };
   const completion = async (given: CompletionRequest, options?: CallOptions | null) => {
     replies.checkAlive(session);
-    const request = checkCompletion(given);
-    const parts = replies.run(request, options ?? {}, session);
-    return request.stream ? completionChunks(parts, request, model) : wholeCompletion(parts, request, model);
+    return answer(checkCompletion(given), options, completionChunks, wholeCompletion);
   };
   return {
     chat: { completions: { create: chat as OpenAi["chat"]["completions"]["create"] } },

@@ -99,7 +99,7 @@ function checkBias(bias: unknown): [number, number][] {
   if (bias == null) return [];
   if (typeof bias !== "object" || Array.isArray(bias)) throw invalid(`logit_bias is ${kind(bias)}; expected an object`);
   return Object.entries(bias).map(([token, value]) => {
-    if (!/^\d{1,9}$/.test(token)) throw invalid(`logit_bias has the key ${token}; expected a token's id`);
+    if (!/^(0|[1-9]\d{0,8})$/.test(token)) throw invalid(`logit_bias has the key ${token}; expected a token's id`);
     if (typeof value !== "number") throw invalid(`logit_bias of token ${token} is ${kind(value)}; expected a number`);
     return [Number(token), value];
   });
@@ -145,6 +145,14 @@ function checkSampling(request: SamplingOptions): Omit<Checked, "prompts"> & { s
  */
 const JSON_STYLE = { whitespace_flexible: false, item_separator: ", ", key_separator: ": " };
 
+function toJson(schema: object): string {
+  try {
+    return JSON.stringify(schema);
+  } catch (cause) {
+    throw invalid(`response_format.json_schema.schema is no JSON: ${(cause as Error).message}`);
+  }
+}
+
 /** Checks what a reply is to be. */
 function checkFormat(format: ResponseFormat): Format | undefined {
   const { type } = format;
@@ -164,7 +172,7 @@ function checkFormat(format: ResponseFormat): Format | undefined {
       checkFlag("response_format.json_schema.strict", strict);
       if (typeof schema !== "object" || schema === null || Array.isArray(schema))
         throw invalid(`response_format.json_schema.schema is ${kind(schema)}; expected an object`);
-      return { schema: JSON.stringify({ "x-guidance": JSON_STYLE, ...schema }) };
+      return { schema: toJson({ "x-guidance": JSON_STYLE, ...schema }) };
     }
     case "grammar":
       checkFields(format, ["type", "grammar"]);

@@ -255,16 +255,18 @@ class LocalRuntime implements Runtime {
   constructor(
     private readonly engine: PlumeEngine,
     private readonly core: Core,
-    cores: Cores,
+    private readonly cores: Cores,
     /** What the core cannot know. */
     private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
   ) {
     this.formats = new Formats(cores, engine);
   }
 
-  begin(request: CoreRequest, format?: Format): Promise<Begun> {
-    return this.call(async () => {
-      const kept = format && (await this.formats.keep(format));
+  async begin(request: CoreRequest, format?: Format): Promise<Begun> {
+    // Not in the core's turn, which others wait for: it may have to be downloaded, and that may fail.
+    const bindings = format && (await this.cores.grammar());
+    return this.call(() => {
+      const kept = bindings && this.formats.keep(bindings, format!);
       let reply;
       try {
         reply = this.engine.begin(request, kept);

@@ -142,6 +142,13 @@ pub trait Backend {
     fn cache_bytes_a_token(&self, config: &Config) -> usize;
     /// Reserves a cache for `capacity` tokens.
     fn create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache>;
+    /// As [`Backend::create_cache`], and waits until it is certain that the device could. Where it could not nothing else is lost.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfDeviceMemory`]; else as [`Backend::read`].
+    async fn try_create_cache(&mut self, config: &Config, capacity: usize) -> Result<Self::Cache> {
+        self.create_cache(config, capacity)
+    }
     /// Frees a cache. Work that was asked for is done with it first.
     fn release_cache(&mut self, _cache: Self::Cache) {}
     /// How caches are laid out in [`Backend::read_cache`]: backends that say the same understand each other.

@@ -369,12 +369,16 @@ impl<B: Backend> Engine<B> {
             return Ok(Step { finished: Some(finished), ..Step::default() });
         }
         let result = self.advance(generation).await;
-        if result.is_err() {
+        if let Err(error) = &result {
             // What has been computed since the last token that was waited for may be wrong.
             generation.rewind();
-            if let Ok(slot) = self.slots.get_mut(generation.slot) {
-                slot.cached.clear();
-                slot.last_used_by = 0;
+            if *error == Error::Aborted || matches!(error, Error::InvalidRequest(_)) {
+                if let Ok(slot) = self.slots.get_mut(generation.slot) {
+                    slot.cached.clear();
+                    slot.last_used_by = 0;
+                }
+            } else {
+                self.slots.forget();
             }
             self.last_sampled_by = 0;
         }

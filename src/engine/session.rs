@@ -1,6 +1,6 @@
 //! Conversations with caches of their own, and as bytes.
 //!
-//! A saved session is a head and then each layer's entries, as [`Backend::read_cache`] gives them. The head, all numbers with the
+//! A saved session is a head and then each layer: a checksum (u64) and its entries, as [`Backend::read_cache`] gives them. The head, all numbers with the
 //! lowest byte first: "PLUMEses", a version (u32), the fingerprint of the weights (u64), the format of the entries (4 bytes),
 //! the number of layers (u32), the number of tokens (u32), and the tokens (u32 each).
 
@@ -16,9 +16,7 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// [`Error::OutOfDeviceMemory`] where it does not fit.
     pub async fn open_session(&mut self) -> Result<usize> {
-        let cache = self.backend.create_cache(&self.config, self.context_length())?;
-        // Devices say late that they could not allocate.
-        self.backend.wait().await?;
+        let cache = self.backend.try_create_cache(&self.config, self.prompts.context_length).await?;
         Ok(self.slots.add(cache))
     }
 
@@ -54,7 +52,8 @@ impl<B: Backend> Engine<B> {
             return Err(Error::InvalidRequest(format!("there is no layer {layer}")));
         }
         let slot = self.slots.get(session)?;
-        self.backend.read_cache(&slot.cache, layer, slot.cached.len()).await
+        let entries = self.backend.read_cache(&slot.cache, layer, slot.cached.len()).await?;
+        Ok([&checksum(&entries).to_le_bytes(), &entries[..]].concat())
     }
 
     /// Opens a session with the head of a saved one, whose layers [`Engine::restore_layer`] is to be given next. Gives its number
@@ -108,7 +107,13 @@ impl<B: Backend> Engine<B> {
         let Some((tokens, layer)) = slot.restoring.take() else {
             return Err(Error::InvalidRequest("this session is not being restored".to_owned()));
         };
-        self.backend.write_cache(&mut slot.cache, layer, tokens.len(), bytes)?;
+        let mut entries = bytes;
+        if take(&mut entries).map(u64::from_le_bytes) != Some(checksum(entries)) {
+            return Err(Error::InvalidRequest(
+                "these are not the bytes of a session: a layer is not what was saved".to_owned(),
+            ));
+        }
+        self.backend.write_cache(&mut slot.cache, layer, tokens.len(), entries)?;
         if layer + 1 < self.config.num_hidden_layers {
             slot.restoring = Some((tokens, layer + 1));
         } else {
@@ -116,6 +121,12 @@ impl<B: Backend> Engine<B> {
         }
         Ok(())
     }
+}
+
+/// FNV-1a of words of 64 bits, of which the last may be cut: against accidents, not against people.
+fn checksum(bytes: &[u8]) -> u64 {
+    let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash, chunk| (hash ^ word(chunk)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The next bytes, if there are so many.

@@ -23,19 +23,10 @@ impl<B: Backend> Slots<B> {
         Self(vec![Some(Slot { cache, cached, last_used_by: 0, restoring: None })])
     }
 
-    /// Adds an empty cache, and gives its number.
+    /// Adds an empty cache, and gives its number, which no other has had.
     pub fn add(&mut self, cache: B::Cache) -> usize {
-        let slot = Some(Slot { cache, cached: Vec::new(), last_used_by: 0, restoring: None });
-        match self.0.iter().position(Option::is_none) {
-            Some(free) => {
-                self.0[free] = slot;
-                free
-            }
-            None => {
-                self.0.push(slot);
-                self.0.len() - 1
-            }
-        }
+        self.0.push(Some(Slot { cache, cached: Vec::new(), last_used_by: 0, restoring: None }));
+        self.0.len() - 1
     }
 
     /// Takes a cache out, but for the one that is always there.
@@ -82,6 +73,14 @@ impl<B: Backend> Slots<B> {
             to.cached.extend_from_slice(&tokens[..held]);
         }
         Ok(())
+    }
+
+    /// Forgets what the caches hold: where one was found to be wrong, others may have it from there.
+    pub fn forget(&mut self) {
+        for slot in self.0.iter_mut().flatten() {
+            slot.cached.clear();
+            slot.last_used_by = 0;
+        }
     }
 
     /// Tokens in all caches.

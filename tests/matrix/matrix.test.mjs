@@ -77,6 +77,23 @@ test("Vite: what it builds, under a strict Content-Security-Policy, alone and wi
   );
 });
 
+test("OpenAI's client in a page", async (t) => {
+  const project = new Project("openai-page", "page");
+  const program = `import OpenAI from "openai";
+    import { Plume } from "plume-lm";
+    (async () => {
+      const lm = await Plume.load();
+      const client = new OpenAI({ fetch: lm.fetch, apiKey: "none", dangerouslyAllowBrowser: true });
+      const messages = [{ role: "user", content: ${JSON.stringify(prompt)} }];
+      const stream = await client.chat.completions.create({ model: "plm-tiny", messages, temperature: 0, stream: true });
+      for await (const part of stream) document.getElementById("story").append(part.choices[0]?.delta?.content ?? "");
+      return (await lm.stats()).adapter;
+    })().then((adapter) => (document.title = "Written by: " + adapter), (error) => (document.title = "Error: " + error));`;
+  writeFileSync(project.path("main.js"), program);
+  await project.run("vite", "build");
+  check(await visitBuilt(t, project.path("dist")));
+});
+
 test("Vite: its server for development", async (t) => {
   const project = new Project("vite-server", "page");
   const { origin, close } = await project.serve("vite", 18_101, "--port", "18101", "--strictPort");
@@ -126,6 +143,33 @@ for (const [bundler, ...args] of [
     check(copied);
     assert.deepEqual(inline(copied.asked), []);
   });
+
+test("esbuild, with the package's files in a folder of their own", async (t) => {
+  const project = new Project("assets", "page");
+  const main = readFileSync(project.path("main.js"), "utf8");
+  writeFileSync(project.path("main.js"), main.replace("const story", 'Plume.assets = "/static/plume";\n\nconst story'));
+  await project.run("esbuild", "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=dist");
+  cpSync(project.path("index.html"), project.path("dist/index.html"));
+  cpSync(project.path("node_modules/plume-lm/dist"), project.path("dist/static/plume"), { recursive: true });
+  const headers = { "content-security-policy": POLICY };
+  const found = await visitBuilt(t, project.path("dist"), { query: "?model=/model.gguf", headers });
+  check(found);
+  assert.deepEqual(inline(found.asked), []);
+  assert.ok(found.asked.includes("/static/plume/worker.js"));
+});
+
+test("a worker that may not be started, or that fails, is an error and not silence", async (t) => {
+  const project = new Project("no-worker", "page");
+  await project.run("esbuild", "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=dist");
+  cpSync(project.path("index.html"), project.path("dist/index.html"));
+  // Its file is not there, and the policy forbids to take it from elsewhere.
+  const headers = { "content-security-policy": POLICY };
+  const forbidden = await visitBuilt(t, project.path("dist"), { query: "?model=/model.gguf", headers });
+  assert.match(forbidden.title, /^PlumeError: the worker could not be started: .*not found/);
+  writeFileSync(project.path("dist/worker.js"), "throw new Error('no luck')");
+  const failed = await visitBuilt(t, project.path("dist"), { query: "?model=/model.gguf" });
+  assert.match(failed.title, /^PlumeError: the worker failed: .*no luck/);
+});
 
 test("esbuild into one file", async (t) => {
   const project = new Project("esbuild-one", "page");

@@ -74,3 +74,27 @@ test("a session that was disposed of gives its cache's memory back at once", asy
   await ask(lm);
   lm.dispose();
 });
+
+test("a session that the device has no memory for is an error, and nothing else is lost", async (t) => {
+  const lm = await Plume.load(undefined, { device: "gpu" });
+  t.after(() => lm.dispose());
+  const { createBuffer } = GPUDevice.prototype;
+  const buffers = new Set();
+  GPUDevice.prototype.createBuffer = function (descriptor) {
+    const buffer = createBuffer.call(this, descriptor);
+    if (descriptor.label !== "the cache") return buffer;
+    buffers.add(buffer);
+    const { destroy } = buffer;
+    buffer.destroy = () => (buffers.delete(buffer), destroy.call(buffer));
+    // Devices say it when the core has gone on.
+    queueMicrotask(() => this.onuncapturederror({ error: new GPUOutOfMemoryError("no memory") }));
+    return buffer;
+  };
+  await assert.rejects(lm.session(), { code: "out_of_device_memory" });
+  assert.equal(buffers.size, 0);
+  GPUDevice.prototype.createBuffer = createBuffer;
+  const ask = (to) => to.chat.completions.create({ messages: [{ role: "user", content: "Hello" }], max_tokens: 2 });
+  await ask(lm);
+  const session = await lm.session();
+  await ask(session);
+});

@@ -1,6 +1,8 @@
 // A model's whole life, many times over: nothing is left behind, and nothing gets stuck.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { soak } from "../soak.mjs";
 import { certain, EMBEDDED } from "../support.mjs";
@@ -36,6 +38,25 @@ test("300 requests of mixed sizes with random aborts: none is stuck, none is wro
   );
   assert.equal((await lm.stats()).memory_bytes, early);
   t.diagnostic(JSON.stringify(done));
+  lm.dispose();
+});
+
+test("a stream that was begun and forgotten is ended, and keeps nobody waiting for ever", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  const lm = await Plume.load(undefined, { device: "cpu" });
+  const messages = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+  // In a function, so that nothing here remembers it.
+  await (async () => void (await (await lm.chat.completions.create({ messages, stream: true })).next()))();
+  const started = performance.now();
+  const next = ask(lm);
+  for (let tries = 0; tries < 20; tries++) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await next;
+  // Without that it would have waited for a second, in which the reader might have come back.
+  assert.ok(performance.now() - started < 900, `${performance.now() - started} ms`);
   lm.dispose();
 });
 

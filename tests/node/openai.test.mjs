@@ -211,6 +211,7 @@ test("requests that cannot be served are refused by field", async () => {
     [{ logit_bias: [] }, /logit_bias is a list/],
     [{ logit_bias: { Tokyo: 1 } }, /logit_bias has the key Tokyo/],
     [{ logit_bias: { 5: "1" } }, /logit_bias of token 5/],
+    [{ logit_bias: { 1: 5, "01": -5 } }, /logit_bias has the key 01/],
     [{ logit_bias: { 5: 101 } }, /logit_bias of token 5 is 101; expected -100 to 100/],
     [{ logit_bias: { 5: NaN } }, /logit_bias of token 5/],
     [{ logit_bias: { 999999999: 1 } }, /logit_bias has token 999999999; the model knows \d+ tokens/],
@@ -305,6 +306,14 @@ test("fetch answers as OpenAI's server does", async () => {
   const completion = await post("/completions", { prompt: "Once upon a time", temperature: 0, max_tokens: 4 });
   assert.match((await completion.json()).choices[0].text, /^, there/);
 
+  // Behind a path that has "models" in it.
+  const behind = await lm.fetch("https://any/models/owner/m/v1/completions", {
+    method: "POST",
+    body: JSON.stringify({ prompt: "Once", max_tokens: 1 }),
+  });
+  assert.equal(behind.status, 200);
+  assert.equal((await lm.fetch("https://any/%/v1/nothing")).status, 404);
+
   // A Request, a body of bytes, and an address that is a path.
   const request = new Request("http://localhost/any/v1/chat/completions", {
     method: "POST",
@@ -358,7 +367,14 @@ test("fetch is aborted as fetch is", async () => {
     })(),
     { name: "AbortError" },
   );
-  // A reader that goes away frees the model.
+  // A reader that goes away frees the model, also while the prompt is read.
+  const long = JSON.stringify({ messages: [{ role: "user", content: "word ".repeat(400) }], stream: true });
+  const reading = await lm.fetch(url, { method: "POST", body: long });
+  const unread = reading.body.getReader();
+  await unread.read();
+  const second = unread.read();
+  await unread.cancel();
+  await second;
   await (await lm.fetch(url, { method: "POST", body })).body.cancel();
   assert.equal((await create({})).choices[0].message.content, golden(question));
 });

@@ -132,6 +132,7 @@ test("bytes that are no session of this model are refused, and no memory is kept
   ])
     await rejects(lm.session({ from }), "invalid_request", /not the bytes of a session/);
   const changed = (at) => bytes.map((byte, index) => (index === at ? byte ^ 255 : byte));
+  await rejects(lm.session({ from: changed(bytes.length - 5000) }), "invalid_request", /is not what was saved/);
   await rejects(lm.session({ from: changed(0) }), "invalid_request", /begin otherwise/);
   await rejects(lm.session({ from: changed(13) }), "invalid_request", /another model/);
   await rejects(lm.session({ from: changed(30) }), "context_full", /context holds 512/);

@@ -132,6 +132,7 @@ test("what cannot be kept to is refused, by name, and loses nothing", async () =
       format(undefined) && { type: "json_schema", json_schema: { schema: {} } },
       /json_schema.name is of type undefined/,
     ],
+    [{ type: "json_schema", json_schema: { name: "a", schema: { minimum: 1n } } }, /schema is no JSON/],
     [{ type: "json_schema", json_schema: { name: "a", schema: [] } }, /schema is a list/],
     [{ type: "json_schema", json_schema: { name: "a", schema: {}, strict: "yes" } }, /strict is yes/],
     [{ type: "json_schema", json_schema: { name: "a", schema: {}, version: 2 } }, /version is not supported/],

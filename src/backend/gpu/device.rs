@@ -197,6 +197,11 @@ impl Device {
         }
     }
 
+    /// Goes on as if the device had reported no failure.
+    pub fn forget_failure(&self) {
+        *self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = None;
+    }
+
     /// A buffer that stays: weights, the cache.
     ///
     /// # Errors

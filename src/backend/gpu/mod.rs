@@ -174,6 +174,20 @@ impl Backend for GpuBackend {
         self.reserve_cache(config, capacity)
     }
 
+    async fn try_create_cache(&mut self, config: &Config, capacity: usize) -> Result<Cache> {
+        self.device.check()?;
+        let cache = self.reserve_cache(config, capacity)?;
+        // Devices say late that they could not allocate.
+        if let Err(error) = self.wait().await {
+            if matches!(error, Error::OutOfDeviceMemory(_)) {
+                cache.layers.iter().for_each(Buffer::destroy);
+                self.device.forget_failure();
+            }
+            return Err(error);
+        }
+        Ok(cache)
+    }
+
     fn release_cache(&mut self, cache: Cache) {
         self.free_entries(&cache);
     }
