@@ -38,7 +38,9 @@ test("the tarball has what its manifest promises and nothing of the workspace", 
     .map((file) => file.replace("package/", ""));
   const scripts = ["index", "local", "worker", "node", "helper-node", "inline-worker"].map((name) => `dist/${name}.js`);
   const cores = ["gpu", "cpu", "cpu-relaxed", "cpu-threads", "cpu-relaxed-threads", "grammar"];
-  const inline = ["gpu-1", "gpu-2", "cpu-1", "cpu-2", "grammar-1", "grammar-2"].map((name) => `dist/wasm/inline-${name}.js`);
+  const inline = ["gpu-1", "gpu-2", "cpu-1", "cpu-2", "grammar-1", "grammar-2"].map(
+    (name) => `dist/wasm/inline-${name}.js`,
+  );
   const wanted = [
     ...["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "local.d.ts", "local.js", "package.json"],
     ...[
