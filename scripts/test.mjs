@@ -1,6 +1,7 @@
 // npm test: installs what the tests need, runs every check, and stops where one fails.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
 import { root, setup, swiftShader, vulkanDriver } from "./setup.mjs";
 
 setup();
@@ -23,6 +24,14 @@ const clippy = ([core, flags]) => [
   `clippy, wasm, ${core}${flags}`,
   `cargo clippy --release --lib --target wasm32-unknown-unknown --no-default-features --features ${core} -- -D warnings${flags}`,
 ];
+
+/** Tests of the package in Node that have to do with time: how long something waits, who comes first. */
+const TIMED = "bad-input cache download interface large lifecycle lock lost-device names start-up".split(" ");
+const inNode = (wanted) => {
+  const names = readdirSync(path.join(root, "tests/node")).filter((name) => name.endsWith(".test.mjs"));
+  const chosen = names.filter((name) => TIMED.includes(name.replace(".test.mjs", "")) === wanted);
+  return `node --test --test-concurrency=1 ${chosen.map((name) => `tests/node/${name}`).join(" ")}`;
+};
 
 /** Stages, one after the other. Each has lanes side by side, where each leaves processors idle, with their steps one after the other. */
 const stages = [
@@ -59,10 +68,13 @@ const stages = [
       ],
       ["kernels on SwiftShader", "cargo test --test kernels", on("SwiftShader")],
     ],
-    [["the package with bundlers and runtimes", "node --test --test-concurrency=1 tests/matrix/*.test.mjs"]],
+    [
+      ["the package with bundlers and runtimes", "node --test --test-concurrency=1 tests/matrix/*.test.mjs"],
+      ["the package in Node", inNode(false), on("SwiftShader")],
+    ],
   ],
-  // What has to do with time has the machine for itself.
-  [[["the package in Node", "node --test --test-concurrency=1 tests/node/*.test.mjs", on("SwiftShader")]]],
+  // These have the machine for themselves.
+  [[["the package in Node, and time", inNode(true), on("SwiftShader")]]],
   [[["the package and the page in Chromium", "node --test --test-concurrency=1 tests/browser/*.test.mjs"]]],
 ];
 
