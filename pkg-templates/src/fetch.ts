@@ -43,11 +43,10 @@ function json(body: object, status = 200, headers: Record<string, string> = {}):
 
 const refuse = ({ status, error }: Problem, headers?: Record<string, string>) => json({ error }, status, headers);
 
-const encoder = new TextEncoder();
-
 /** Server-sent events of a stream's parts, each of them made when the reader asks for it. */
 async function events(parts: AsyncGenerator<object>, left: AbortController): Promise<Response> {
   // What is wrong with the request shows here, and has a status of its own then.
+  const encoder = new TextEncoder();
   let first: IteratorResult<object> | undefined = await parts.next();
   const body = new ReadableStream<Uint8Array>(
     {

@@ -20,6 +20,9 @@ export type * from "./types.js";
 /** A loaded model. */
 export interface Plume extends Loaded {}
 
+// Made when it is first asked for: a program that takes something else of this module keeps none of it when it is bundled.
+let cache: ModelCache | undefined;
+
 /** Loads models, each in a worker of its own. */
 export const Plume: Loader = {
   assets: undefined,
@@ -33,5 +36,7 @@ export const Plume: Loader = {
     };
     return Loaded.start(start, model, options);
   },
-  cache: /* @__PURE__ */ new ModelCache(/* @__PURE__ */ cacheInWorker(() => folder(Plume.assets))),
+  get cache() {
+    return (cache ??= new ModelCache(cacheInWorker(() => folder(Plume.assets))));
+  },
 };

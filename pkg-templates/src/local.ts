@@ -40,6 +40,9 @@ function coresOf(assets: URL | undefined): Cores {
   return cores;
 }
 
+// Made when it is first asked for: a program that takes something else of this module keeps none of it when it is bundled.
+let cache: ModelCache | undefined;
+
 /** Loads models into the thread that calls. It is busy while it computes, unless a GPU does. */
 export const Plume: Loader = {
   assets: undefined,
@@ -56,10 +59,8 @@ export const Plume: Loader = {
     };
     return Loaded.start(start, model, options);
   },
-  cache: /* @__PURE__ */ new ModelCache(
-    /* @__PURE__ */ new CacheManager(
-      browserMedium,
-      async () => (await coresOf(folder(Plume.assets)).get("cpu")).bindings.checksum,
-    ),
-  ),
+  get cache() {
+    const checksum = async () => (await coresOf(folder(Plume.assets)).get("cpu")).bindings.checksum;
+    return (cache ??= new ModelCache(new CacheManager(browserMedium, checksum)));
+  },
 };

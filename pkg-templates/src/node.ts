@@ -26,24 +26,28 @@ export type * from "./types.js";
 /** A loaded model. */
 export interface Plume extends Loaded {}
 
-const here = path.dirname(fileURLToPath(import.meta.url));
+/** The folder of this file. */
+const here = () => path.dirname(fileURLToPath(import.meta.url));
 
 /** By the folder that has their files. */
 const known = new Map<string, Cores>();
 
 function coresIn(assets: string | URL | undefined): Cores {
-  const folder = assets === undefined ? here : `${assets}`.startsWith("file:") ? fileURLToPath(assets) : `${assets}`;
+  const folder = assets === undefined ? here() : `${assets}`.startsWith("file:") ? fileURLToPath(assets) : `${assets}`;
   let cores = known.get(folder);
   if (!cores) known.set(folder, (cores = nodeCores(folder)));
   return cores;
 }
+
+// Made when it is first asked for: a program that takes something else of this module keeps none of it when it is bundled.
+let cache: ModelCache | undefined;
 
 /** Loads models into this process. A string is a URL, a path, or a name on a hub where there is no such path. */
 export const Plume: Loader = {
   assets: undefined,
   load(model?: ModelSource, options: LoadOptions = {}) {
     const assets = Plume.assets;
-    const embedded = path.join(here, "../models/plm-tiny.gguf");
+    const embedded = path.join(here(), "../models/plm-tiny.gguf");
     const start = async (source: ModelSource | undefined, started: LoadOptions) => {
       const files = await local(source ?? embedded);
       const { cache = true } = started;
@@ -55,13 +59,11 @@ export const Plume: Loader = {
     };
     return Loaded.start(start, model, options);
   },
-  // Those in the usual folder.
-  cache: /* @__PURE__ */ new ModelCache(
-    /* @__PURE__ */ new CacheManager(
-      () => fileMedium(),
-      async () => (await coresIn(Plume.assets).get("cpu")).bindings.checksum,
-    ),
-  ),
+  // Of the files in the usual folder.
+  get cache() {
+    const checksum = async () => (await coresIn(Plume.assets).get("cpu")).bindings.checksum;
+    return (cache ??= new ModelCache(new CacheManager(() => fileMedium(), checksum)));
+  },
 };
 
 let loads = 0;

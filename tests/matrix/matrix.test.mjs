@@ -119,6 +119,19 @@ test("Parcel", async (t) => {
   assert.deepEqual(inline(found.asked), []);
 });
 
+test("what a program does not use of the package is not in its bundle", async () => {
+  const project = new Project("shaken", "page");
+  for (const entry of ["plume-lm", "plume-lm/local"]) {
+    writeFileSync(project.path("main.js"), `import { PlumeError } from "${entry}"; console.log(PlumeError.name);`);
+    await project.run("esbuild", "main.js", "--bundle", "--format=esm", "--minify", "--outfile=shaken/esbuild.js");
+    await project.run("rollup", "main.js", "-p", "@rollup/plugin-node-resolve", "-d", "shaken", "-f", "es");
+    for (const name of ["esbuild.js", "main.js"]) {
+      const { length } = readFileSync(project.path("shaken", name), "utf8");
+      assert.ok(length < 2000, `${entry}, ${name}: ${length} characters`);
+    }
+  }
+});
+
 for (const [bundler, ...args] of [
   ["esbuild", "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=dist"],
   ["rollup", "main.js", "-p", "@rollup/plugin-node-resolve", "-d", "dist", "-f", "es"],
