@@ -1,7 +1,20 @@
 import { PlumeError } from "./errors.js";
+import type { Start } from "./plume.js";
+import type { Runtime } from "./runtime.js";
+import type { LoadOptions, ModelSource } from "./types.js";
+
+/** A way to load models, made one that takes the embedded model where there is no other. */
+export function orEmbedded(load: (model: ModelSource, options: LoadOptions) => Promise<Runtime>): Start {
+  return (model, options) => {
+    if (model !== undefined) return load(model, options);
+    const embedded = new URL("../models/plm-tiny.gguf", import.meta.url);
+    // It is a part of the page, and cached as that.
+    return explain(embedded, load(embedded, { ...options, cache: false }));
+  };
+}
 
 /** Waits for the embedded model's load, and says what is wrong where its file is not there. */
-export async function explainEmbedded<T>(url: URL, load: Promise<T>): Promise<T> {
+async function explain<T>(url: URL, load: Promise<T>): Promise<T> {
   try {
     return await load;
   } catch (error) {

@@ -14,14 +14,7 @@ import { files as fileMedium } from "./store-files.js";
 import type { Loader } from "./loader.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 
-export { PlumeError, type ErrorCode } from "./errors.js";
-export type { CachedFile, ModelCache } from "./cache.js";
-export { LoadControl } from "./load-control.js";
-export type { Loader } from "./loader.js";
-export type { Create, OpenAi } from "./openai.js";
-export type { CallOptions, ReloadOptions } from "./plume.js";
-export type { Session, SessionOptions } from "./session.js";
-export type * from "./types.js";
+export * from "./exports.js";
 
 /** A loaded model. */
 export interface Plume extends Loaded {}

@@ -2,6 +2,7 @@
 import type { ModuleName } from "./cores.js";
 import { PlumeError, type ErrorCode } from "./errors.js";
 import { inlineCore, inlineWorker } from "./inline.js";
+import { startWorker } from "./start-worker.js";
 import type { Progress } from "./types.js";
 import type { Call } from "./worker.js";
 
@@ -31,8 +32,7 @@ function ways(assets: URL | undefined): Way[] {
   // Not by a pattern that bundlers know: they would copy the script for a second time.
   const url = assets ? new URL("worker.js", assets).href : import.meta.url.replace(/[^/]*$/, "worker.js");
   return [
-    // Written out as bundlers want to see it.
-    () => (assets ? new Worker(url, OPTIONS) : new Worker(new URL("./worker.js", import.meta.url), { type: "module" })),
+    () => startWorker(assets),
     // Scripts of another origin may not be workers, but may be imported by one.
     () => {
       if (!/^https?:/.test(url) || new URL(url).origin === location.origin) throw new Error(`${url} was not found`);

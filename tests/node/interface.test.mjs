@@ -1,7 +1,8 @@
 // What a program that imports the package relies on: streaming, stopping, limits, the cache, errors.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
+import { Plume } from "../../build/plume-lm/dist/node.js";
+import { collect, rejects } from "../rejects.mjs";
 import { gguf } from "../support.mjs";
 
 const story = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
@@ -11,19 +12,6 @@ test.after(() => lm.dispose());
 const create = (request, options) =>
   lm.chat.completions.create({ messages: story, temperature: 0, ...request }, options);
 const text = async (request) => (await create(request)).choices[0].message.content;
-const rejects = (promise, code, pattern = /./) =>
-  assert.rejects(promise, (error) => {
-    assert.ok(error instanceof PlumeError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  });
-
-async function collect(stream) {
-  const parts = [];
-  for await (const part of stream) parts.push(part);
-  return parts;
-}
 
 test("a streamed reply is the whole reply, in the shape of OpenAI's chunks", async () => {
   const parts = await collect(await create({ stream: true }));

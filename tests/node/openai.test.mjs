@@ -1,7 +1,8 @@
 // Requests and replies are OpenAI's: fields, shapes, defaults, and errors that name the field.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
+import { Plume } from "../../build/plume-lm/dist/node.js";
+import { collect, rejects } from "../rejects.mjs";
 import { conversations, EMBEDDED } from "../support.mjs";
 
 const story = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
@@ -13,19 +14,6 @@ test.after(() => lm.dispose());
 
 const create = (request, options) =>
   lm.chat.completions.create({ messages: question, temperature: 0, ...request }, options);
-const rejects = (promise, code, pattern = /./) =>
-  assert.rejects(promise, (error) => {
-    assert.ok(error instanceof PlumeError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  });
-
-async function collect(stream) {
-  const parts = [];
-  for await (const part of stream) parts.push(part);
-  return parts;
-}
 
 test("a whole reply has every field of OpenAI's", async () => {
   const { id, created, ...reply } = await create({ model: "gpt-4o" });

@@ -1,7 +1,8 @@
 // Conversations with caches of their own: nothing pushes them out, what they share is computed once, and they can be saved.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Plume, PlumeError } from "../../build/plume-lm/dist/node.js";
+import { Plume } from "../../build/plume-lm/dist/node.js";
+import { rejects } from "../rejects.mjs";
 import { gguf } from "../support.mjs";
 
 const system = { role: "system", content: "You are a friendly assistant who tells short stories to children." };
@@ -14,13 +15,6 @@ const ask = (to, messages, request = {}, options) =>
   to.chat.completions.create({ messages, temperature: 0, ...request }, options);
 const text = (reply) => reply.choices[0].message.content;
 const cached = (reply) => reply.usage.prompt_tokens_details.cached_tokens;
-const rejects = (promise, code, pattern = /./) =>
-  assert.rejects(promise, (error) => {
-    assert.ok(error instanceof PlumeError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, pattern);
-    return true;
-  });
 const [fox, tokyo] = [text(await ask(lm, story)), text(await ask(lm, question))];
 
 test("a session keeps its conversation, whatever else is asked in between", async () => {
