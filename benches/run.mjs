@@ -10,6 +10,7 @@ const suites = {
   accuracy: "./accuracy/accuracy.mjs",
   load: "./load/load.mjs",
   "main-thread": "./main-thread/main-thread.mjs",
+  page: "./page/page.mjs",
   size: "./size/size.mjs",
   soak: "./soak/soak.mjs",
 };

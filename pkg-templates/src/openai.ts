@@ -11,7 +11,7 @@ import type {
   CompletionRequest,
 } from "./openai-types.js";
 import type { CallOptions, Replies, ReplyPart } from "./replies.js";
-import { checkChat, checkCompletion, type Checked } from "./requests.js";
+import { checkChat, checkCompletion, checkSteps, type Checked } from "./requests.js";
 import type { SessionCache } from "./session-cache.js";
 
 /** A call of OpenAI's client: a stream where the request says so, else all of the answer at once. */
@@ -44,6 +44,7 @@ export function openAi(replies: Replies, model: string, session?: SessionCache):
     whole: (parts: AsyncIterable<ReplyPart>, request: Checked, model: string) => Promise<Whole>,
   ) => {
     const options = given ?? {};
+    checkSteps(options.steps);
     if (!request.stream) return whole(replies.run(request, options, session), request, model);
     const left = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;

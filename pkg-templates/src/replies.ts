@@ -6,12 +6,16 @@ import type { CoreUsage, Runtime } from "./runtime.js";
 import type { SessionCache } from "./session-cache.js";
 import { tell } from "./tell.js";
 import { Turns } from "./turns.js";
-import type { PromptProgress, Stats } from "./types.js";
+import type { PromptProgress, Stats, StepOptions, StepStats } from "./types.js";
 
 /** What a single call may be given beside the request. */
 export interface CallOptions {
   /** Told when the prompt's length is known, then after each part of a long prompt, at last with `processed` equal to `total`. */
   onPromptProgress?: ((progress: PromptProgress) => void) | undefined;
+  /** Told of tokens as they come, ahead of their text: what each took. */
+  onStep?: ((step: StepStats) => void) | undefined;
+  /** Which tokens `onStep` is told of. */
+  steps?: StepOptions | undefined;
   signal?: AbortSignal | null | undefined;
 }
 
@@ -55,9 +59,10 @@ export class Replies {
   /** The parts of all replies to a request, with a session's cache where one is given. Nothing is computed but what is asked for. */
   async *run(
     request: Checked,
-    { onPromptProgress, signal }: CallOptions,
+    { onPromptProgress, onStep, steps, signal }: CallOptions,
     session?: SessionCache,
   ): AsyncGenerator<ReplyPart, void, undefined> {
+    const told = onStep && { interval: steps?.interval ?? 0, top_logprobs: steps?.top_logprobs ?? 0 };
     const turn = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -102,7 +107,7 @@ export class Replies {
           const begun = await use(async () => {
             runtime = await this.runtime();
             const cache = session && { session: await session.in(runtime) };
-            return runtime.begin({ ...core, ...cache, seed }, request.format);
+            return runtime.begin({ ...core, ...cache, seed }, request.format, told);
           });
           number = begun.reply;
           report(begun.usage);
@@ -113,9 +118,10 @@ export class Replies {
           let later = 0;
           for (;;) {
             const asked = performance.now();
-            const { text, logprobs, finish_reason, usage } = await use(() => runtime!.step(number!));
+            const { text, logprobs, activity, finish_reason, usage } = await use(() => runtime!.step(number!));
             const now = performance.now();
             report(usage);
+            if (activity) tell(onStep, activity);
             if (first !== undefined) later += now - asked;
             else if (usage.completion_tokens > 0) first = now;
             if (first !== undefined) {

@@ -9,6 +9,7 @@ import type {
   SamplingOptions,
 } from "./openai-types.js";
 import type { CoreRequest } from "./runtime.js";
+import type { StepOptions } from "./types.js";
 
 /** A request that was checked. */
 export interface Checked {
@@ -78,6 +79,18 @@ function checkContent(name: string, content: unknown): string {
       throw invalid(`${name}[${index}].type is ${show(type)}; expected "text": a PLM reads nothing else`);
     return checkText(`${name}[${index}].text`, text);
   }).join("");
+}
+
+/** Checks which steps are to be told. */
+export function checkSteps(steps: StepOptions | null | undefined): void {
+  if (steps == null) return;
+  if (typeof steps !== "object") throw invalid(`steps is ${kind(steps)}; expected an object`);
+  const { interval = 0, top_logprobs = 0, ...others } = steps;
+  const [unknown] = Object.keys(others);
+  if (unknown) throw invalid(`steps.${unknown} is not supported`);
+  if (typeof interval !== "number" || !(interval >= 0))
+    throw invalid(`steps.interval is ${show(interval)}; expected milliseconds, from 0`);
+  checkWhole("steps.top_logprobs", top_logprobs, 0, 20);
 }
 
 /** Checks a conversation. */

@@ -6,7 +6,17 @@ import { Rest } from "./rest.js";
 import { restoreSession, saveSession } from "./saved-session.js";
 import { Serial } from "./serial.js";
 import { Store, type Medium } from "./store.js";
-import type { ChatMessage, FinishReason, LoadOptions, ModelSource, Progress, Stats, TokenLogprob } from "./types.js";
+import type {
+  ChatMessage,
+  FinishReason,
+  LoadOptions,
+  ModelSource,
+  Progress,
+  Stats,
+  StepOptions,
+  StepStats,
+  TokenLogprob,
+} from "./types.js";
 
 /** A request as the core takes it. */
 export interface CoreRequest {
@@ -49,14 +59,15 @@ export interface Begun {
 export interface Piece {
   text: string;
   logprobs: TokenLogprob[];
+  activity?: StepStats;
   finish_reason: FinishReason | null;
   usage: CoreUsage;
 }
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
-  /** Begins a reply, which keeps to a format, if there is one. */
-  begin(request: CoreRequest, format?: Format): Promise<Begun>;
+  /** Begins a reply, which keeps to a format, if there is one, and whose steps are told, where that is asked for. */
+  begin(request: CoreRequest, format?: Format, steps?: Required<StepOptions>): Promise<Begun>;
   step(reply: number): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
@@ -180,7 +191,7 @@ async function loadOn(
       );
     const engine = await core.during(() => (adapter?.subgroups ? withSubgroups(adapter.prototype, load) : load()));
     return new LocalRuntime(engine, core, cores, {
-      ...(adapter && { adapter: adapter.name }),
+      ...(adapter && { adapter: adapter.name, adapter_features: adapter.features }),
       ...(gpu_unavailable && { gpu_unavailable }),
     });
   } catch (thrown) {
@@ -199,6 +210,7 @@ interface GpuAdapter {
 interface FoundAdapter {
   name: string;
   software: boolean;
+  features: string[];
   subgroups: boolean;
   prototype: GpuAdapter;
 }
@@ -214,6 +226,7 @@ async function findAdapter(): Promise<FoundAdapter | undefined> {
   return {
     name: description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter",
     software: isFallbackAdapter === true,
+    features: [...adapter.features].sort(),
     subgroups: adapter.features.has("subgroups"),
     prototype: Object.getPrototypeOf(adapter) as GpuAdapter,
   };
@@ -250,6 +263,8 @@ class LocalRuntime implements Runtime {
   private readonly formats: Formats;
   /** What replies keep to, by their numbers. */
   private readonly kept = new Map<number, Kept>();
+  /** Which of replies' steps are told, and when the last one was, by their numbers. */
+  private readonly told = new Map<number, Required<StepOptions> & { last: number }>();
   private disposed = false;
 
   constructor(
@@ -257,12 +272,12 @@ class LocalRuntime implements Runtime {
     private readonly core: Core,
     private readonly cores: Cores,
     /** What the core cannot know. */
-    private readonly found: Partial<Pick<Stats, "adapter" | "gpu_unavailable">>,
+    private readonly found: Partial<Pick<Stats, "adapter" | "adapter_features" | "gpu_unavailable">>,
   ) {
     this.formats = new Formats(cores, engine);
   }
 
-  async begin(request: CoreRequest, format?: Format): Promise<Begun> {
+  async begin(request: CoreRequest, format?: Format, steps?: Required<StepOptions>): Promise<Begun> {
     // Not in the core's turn, which others wait for: it may have to be downloaded, and that may fail.
     const bindings = format && (await this.cores.grammar());
     return this.call(() => {
@@ -275,6 +290,7 @@ class LocalRuntime implements Runtime {
         throw error;
       }
       if (kept) this.kept.set(reply, kept);
+      if (steps) this.told.set(reply, { ...steps, last: -Infinity });
       return { reply, usage: this.engine.usage(reply) as CoreUsage };
     });
   }
@@ -282,14 +298,24 @@ class LocalRuntime implements Runtime {
   step(reply: number): Promise<Piece> {
     return this.call(async () => {
       await this.rest.whereDue();
-      const piece = (await this.engine.step(reply)) as Omit<Piece, "usage">;
+      const piece = (await this.engine.step(reply, this.rivals(reply))) as Omit<Piece, "usage">;
       return { ...piece, usage: this.engine.usage(reply) as CoreUsage };
     });
+  }
+
+  /** Of how many rivals the next step is to tell, where it is to tell anything. */
+  private rivals(reply: number): number | undefined {
+    const told = this.told.get(reply);
+    const now = performance.now();
+    if (!told || now - told.last < told.interval) return undefined;
+    told.last = now;
+    return told.top_logprobs;
   }
 
   end(reply: number): void {
     const end = () => {
       this.engine.end(reply);
+      this.told.delete(reply);
       this.kept.get(reply)?.free();
       this.kept.delete(reply);
     };
@@ -311,8 +337,9 @@ class LocalRuntime implements Runtime {
   stats(): Promise<Stats> {
     return this.call(async () => {
       const stats = (await this.engine.stats()) as Stats;
-      const { adapter, gpu_unavailable } = this.found;
+      const { adapter, adapter_features, gpu_unavailable } = this.found;
       if (stats.backend === "gpu" && adapter) stats.adapter = `WebGPU: ${adapter}`;
+      if (stats.backend === "gpu" && adapter_features) stats.adapter_features = adapter_features;
       if (gpu_unavailable) stats.gpu_unavailable = gpu_unavailable;
       return stats;
     });

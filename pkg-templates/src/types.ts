@@ -1,5 +1,5 @@
 import type { LoadControl } from "./load-control.js";
-import type { ChatMessage } from "./openai-types.js";
+import type { ChatMessage, TokenLogprob } from "./openai-types.js";
 
 export type * from "./openai-types.js";
 
@@ -71,20 +71,50 @@ export interface LoadOptions {
   control?: LoadControl;
 }
 
+/** What computing a token of a reply took: the step that ran the token before it. */
+export interface StepStats {
+  /** The token, how likely it was, and its likeliest rivals. */
+  token: TokenLogprob;
+  /** Tokens of the reply until this one. */
+  completion_tokens: number;
+  /** The fraction of neurons of each layer that were not zero. */
+  density: number[];
+  /** Of `Stats.weight_bytes`, those that belong to the other neurons' outputs: the token had no use for them. */
+  skipped_bytes: number;
+  /** Bytes of cache that the conversation takes. */
+  cache_bytes: number;
+  /** Bytes that the same tokens would take as keys and values of every head, of 16 bits each, as other runtimes keep them. */
+  expanded_cache_bytes: number;
+}
+
+/** Which steps are told. */
+export interface StepOptions {
+  /** The least milliseconds between two that are told. Default 0: all are, which takes some of the model's time. */
+  interval?: number;
+  /** How many of the likeliest tokens to tell with each, from 0, the default, to 20. */
+  top_logprobs?: number;
+}
+
 /** What only this runtime knows. */
 export interface Stats {
   backend: "gpu" | "cpu";
   adapter: string;
+  /** The optional features that the GPU's adapter offers, such as "subgroups" and "shader-f16". */
+  adapter_features?: string[];
   /** Why the GPU is not used, where it was asked for. */
   gpu_unavailable?: string;
   /** Of the last reply; undefined before the first. */
   tokens_per_second?: number;
   time_to_first_token_ms?: number;
-  /** Bytes of cache that the conversation takes. */
+  /** Bytes of all weights, as the model's files have them. A step needs each of them once, but for those that it skips. */
+  weight_bytes: number;
+  /** Bytes of cache that conversations take. */
   cache_bytes: number;
+  /** Bytes that they would take as keys and values of every head, of 16 bits each. */
+  expanded_cache_bytes: number;
   context_length: number;
   /** The most memory that the core has had, of the host's, in bytes. On the CPU that includes the weights. */
   memory_bytes: number;
-  /** The fraction of neurons of each layer that were not zero in the last step. */
+  /** The fraction of neurons of each layer that were not zero in the last step, for its last token. */
   density: number[];
 }

@@ -8,13 +8,13 @@ import type { Format } from "./grammar.js";
 import { LoadControl } from "./load-control.js";
 import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
-import type { LoadOptions, ModelSource } from "./types.js";
+import type { LoadOptions, ModelSource, StepOptions } from "./types.js";
 import type { Answer } from "./worker-connection.js";
 
 /** What a worker is asked. */
 export type Call =
   | { call: "load"; model: ModelSource; options: Omit<LoadOptions, "onProgress" | "signal" | "control"> }
-  | { call: "begin"; request: CoreRequest; format?: Format | undefined }
+  | { call: "begin"; request: CoreRequest; format?: Format | undefined; steps?: Required<StepOptions> | undefined }
   | { call: "step"; reply: number }
   | { call: "end"; reply: number }
   | { call: "open-session"; saved?: Uint8Array | undefined }
@@ -74,7 +74,7 @@ async function answer(call: Call): Promise<unknown> {
       return undefined;
     }
     case "begin":
-      return runtime?.begin(call.request, call.format);
+      return runtime?.begin(call.request, call.format, call.steps);
     case "step":
       return runtime?.step(call.reply);
     case "end":

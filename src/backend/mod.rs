@@ -1,5 +1,6 @@
 //! The operations that PLM's forward pass needs, as one trait. They are PLM-sized, not a general tensor library.
 
+pub(crate) mod arithmetic;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 #[cfg(feature = "gpu")]
@@ -110,6 +111,8 @@ pub trait Backend {
     type Fence;
     /// An activation's values on their way to the host.
     type Values;
+    /// The density of a forward pass on its way to the host.
+    type Density;
 
     /// A name for people: the adapter's, or the processor's.
     fn name(&self) -> String;
@@ -276,9 +279,22 @@ pub trait Backend {
         let values = self.fetch(x);
         self.fetched(&values).await
     }
-    /// The fraction of neurons that were not zero in the last forward pass, one value a layer, over all its tokens. That may
-    /// be a pass whose token nobody has waited for yet.
-    async fn density(&mut self) -> Result<Vec<f32>>;
+    /// Has the density of the last forward pass, as it is at this point, brought to the host: the fraction of neurons that were
+    /// not zero, one value a layer, of the pass's last token.
+    fn fetch_density(&mut self) -> Self::Density;
+    /// Waits for a density. It may be asked for again.
+    ///
+    /// # Errors
+    /// As [`Backend::fetched`].
+    async fn fetched_density(&mut self, density: &Self::Density) -> Result<Vec<f32>>;
+    /// Waits for the density of the last forward pass, which may be one whose token nobody has waited for yet.
+    ///
+    /// # Errors
+    /// As [`Backend::fetched`].
+    async fn density(&mut self) -> Result<Vec<f32>> {
+        let density = self.fetch_density();
+        self.fetched_density(&density).await
+    }
 }
 
 /// The nearest f16, for the cache; what f16 cannot hold becomes its largest value, since infinity would make every later sum NaN.

@@ -54,6 +54,7 @@ pub struct Cache {
 /// Runs PLM on the calling thread.
 #[derive(Default)]
 pub struct ReferenceBackend {
+    /// Of the last pass, as [`Backend::fetch_density`] gives it.
     density: Vec<f32>,
     f32_cache: bool,
     steps_ahead: usize,
@@ -90,6 +91,7 @@ impl Backend for ReferenceBackend {
     type Token = u32;
     type Fence = ();
     type Values = Vec<f32>;
+    type Density = Vec<f32>;
 
     fn name(&self) -> String {
         "reference".to_owned()
@@ -233,9 +235,8 @@ impl Backend for ReferenceBackend {
                 active.map(|(neuron, value)| (neuron as u32, value * value)).collect()
             })
             .collect();
-        let active: usize = tokens.iter().map(Vec::len).sum();
         self.density.resize(self.density.len().max(layer + 1), 0.0);
-        self.density[layer] = active as f32 / product.values.len() as f32;
+        self.density[layer] = tokens.last().map_or(0, Vec::len) as f32 / product.width as f32;
         Ok(SparseActivation { tokens })
     }
 
@@ -303,8 +304,12 @@ impl Backend for ReferenceBackend {
         Ok(values.clone())
     }
 
-    async fn density(&mut self) -> Result<Vec<f32>> {
-        Ok(self.density.clone())
+    fn fetch_density(&mut self) -> Vec<f32> {
+        self.density.clone()
+    }
+
+    async fn fetched_density(&mut self, density: &Vec<f32>) -> Result<Vec<f32>> {
+        Ok(density.clone())
     }
 }
 

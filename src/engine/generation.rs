@@ -1,21 +1,18 @@
 //! The generation loop: a request becomes tokens, the tokens become text, until something says stop.
 
 use super::{
-    Constraint, Message, Request,
-    head_start::HeadStart,
+    Constraint, Request,
+    activity::{Activity, WeightBytes},
     logprobs::{Logprobs, TokenLogprob, token_logprob},
     prompt::Prompts,
-    rehearsal::{rehearse, rehearse_rules},
-    request::check_roles,
+    request::check_logprobs,
     slots::Slots,
 };
 use crate::{
     Error, Result,
     backend::{Backend, Sampling, Tokens},
-    format::{Checkpoint, Vocabulary},
     model::{Config, Weights, forward},
-    tokenizer::{ChatTemplate, DEFAULT_TEMPLATE, DetokenizerStream, Tokenizer},
-    weights::{LoadListener, load_weights},
+    tokenizer::DetokenizerStream,
 };
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -26,19 +23,6 @@ pub(super) const PREFILL_CHUNK: usize = 256;
 /// Chunks under way at once on a device that computes by itself: one more than is waited for, so that it always has work, and
 /// a cancelled prompt leaves little behind.
 const CHUNKS_IN_FLIGHT: usize = 2;
-
-/// The longest context that a model gets unasked, since its cache is reserved when it is loaded. PLM-1.8B has 4096.
-const DEFAULT_CONTEXT: usize = 8192;
-
-/// What a caller may choose when a model is loaded.
-#[derive(Clone, Debug, Default)]
-pub struct LoadOptions {
-    /// Tokens that the cache can hold; at most the model's own context length, and without it that, or 8192.
-    pub context_length: Option<usize>,
-    /// How the first conversation begins, as far as that is known: it is read while the weights arrive, and a request that
-    /// begins with the same messages finds it in the cache.
-    pub messages: Vec<Message>,
-}
 
 /// Why a reply ended, by OpenAI's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +62,8 @@ pub struct Step {
     pub text: String,
     /// The tokens that are out with this text, where the request has asked for them.
     pub logprobs: Vec<TokenLogprob>,
+    /// What the token took, where this step gave one whose pass was to be told.
+    pub activity: Option<Activity>,
     /// Set on the last step.
     pub finished: Option<FinishReason>,
 }
@@ -87,10 +73,11 @@ pub struct Engine<B: Backend> {
     pub(super) backend: B,
     pub(super) config: Config,
     pub(super) weights: Weights<B>,
+    pub(super) weight_bytes: WeightBytes,
     pub(super) slots: Slots<B>,
     /// The generation that sampled last: the device goes on from its token alone.
-    last_sampled_by: usize,
-    generations: usize,
+    pub(super) last_sampled_by: usize,
+    pub(super) generations: usize,
     /// [`PREFILL_CHUNK`], but in tests.
     pub(super) prefill_chunk: usize,
     pub(super) prompts: Prompts,
@@ -108,8 +95,8 @@ pub struct Generation<B: Backend> {
     /// Tokens that follow the completion and whose ids nobody has waited for yet, oldest first.
     in_flight: VecDeque<Sampled<B>>,
     constraint: Option<Box<dyn Constraint>>,
-    /// The logits after all tokens, of which the next one is to be drawn once the constraint is known to allow what.
-    pending: Option<B::Activation>,
+    /// What the next token is to be drawn from once the constraint is known to allow what.
+    pending: Option<Pass<B>>,
     /// Has counted the prompt, the completion and what is in flight; made when it is first needed.
     sampler: Option<B::Sampler>,
     cached_tokens: usize,
@@ -121,17 +108,32 @@ pub struct Generation<B: Backend> {
     bias: Vec<(u32, f32)>,
     top_logprobs: Option<usize>,
     logprobs: Logprobs,
+    /// Of how many rivals the passes of the next step tell, where they do.
+    tells: Option<usize>,
     detokenizer: DetokenizerStream,
     /// Text that may yet turn out to be the start of a stop string.
     held: String,
     pub(super) finished: Option<FinishReason>,
 }
 
-/// A token that was sampled.
+/// A forward pass over all tokens so far.
+struct Pass<B: Backend> {
+    logits: B::Activation,
+    told: Told<B>,
+}
+
+/// What the request wants to know of a pass.
+struct Told<B: Backend> {
+    /// The logits as the model computed them.
+    logits: Option<B::Values>,
+    /// What it took, and of how many rivals of the token is to be told.
+    density: Option<(usize, B::Density)>,
+}
+
+/// A token that was sampled, and the pass that it was sampled from.
 struct Sampled<B: Backend> {
     token: B::Token,
-    /// The logits that it was sampled from, where the request wants to know them.
-    logits: Option<B::Values>,
+    told: Told<B>,
 }
 
 impl<B: Backend> Generation<B> {
@@ -149,6 +151,17 @@ impl<B: Backend> Generation<B> {
     /// The reply's tokens so far, the stop token left out.
     pub fn tokens(&self) -> &[u32] {
         &self.completion
+    }
+
+    /// Has the passes that the next step runs tell what they took, and of so many rivals of the tokens that they give. The steps that
+    /// give those tokens have it with them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where more are asked for than [`Request::top_logprobs`] may be.
+    pub fn tell(&mut self, rivals: usize) -> Result<()> {
+        check_logprobs(rivals)?;
+        self.tells = Some(rivals);
+        Ok(())
     }
 
     /// Forgets what was computed ahead. The next step begins again after the completion.
@@ -194,71 +207,6 @@ pub(super) fn common_length(a: &[u32], b: &[u32]) -> usize {
 }
 
 impl<B: Backend> Engine<B> {
-    /// Loads a checkpoint's weights into `backend` and makes ready to generate.
-    ///
-    /// # Errors
-    /// [`Error::Aborted`] once the listener has cancelled it; [`Error::OutOfDeviceMemory`] where the weights or the cache do
-    /// not fit; for the messages as [`Engine::begin`]; else what the sources, the tokenizer and the backend give.
-    pub async fn load(
-        mut backend: B,
-        mut checkpoint: Checkpoint,
-        options: LoadOptions,
-        listener: &mut dyn LoadListener<B>,
-    ) -> Result<Self> {
-        let config = checkpoint.config.clone();
-        let tokenizer = Tokenizer::new(&std::mem::replace(&mut checkpoint.vocabulary, Vocabulary::None))?;
-        let template = ChatTemplate::new(checkpoint.chat_template.as_deref().unwrap_or(DEFAULT_TEMPLATE))?;
-        let most = config.max_position_embeddings;
-        let context_length = options.context_length.unwrap_or(most.min(DEFAULT_CONTEXT));
-        if context_length == 0 || context_length > most {
-            return Err(Error::InvalidRequest(format!(
-                "a context_length of {context_length} was asked for; this model allows 1 to {most}"
-            )));
-        }
-        let mut prompts = Prompts { tokenizer, template, vocab_size: config.vocab_size, context_length };
-        let mut prompt = Vec::new();
-        if !options.messages.is_empty() {
-            check_roles(&options.messages)?;
-            prompt = match prompts.tokens(&options.messages) {
-                // Some templates refuse messages without a question. They may still begin a request.
-                Err(Error::Template(_)) => Vec::new(),
-                result => result?,
-            };
-        }
-        let mut cache = backend.create_cache(&config, context_length)?;
-        // The others follow when they are read: what waits of them would fill memory.
-        if let Some(first) = checkpoint.sources.first() {
-            first.prefetch();
-        }
-        rehearse(&mut backend, &checkpoint, &mut cache, context_length).await?;
-        let mut head_start = HeadStart {
-            listener,
-            config: &config,
-            cache: &mut cache,
-            prompt,
-            chunk: PREFILL_CHUNK,
-            states: Vec::new(),
-            layers_done: 0,
-        };
-        let weights = load_weights(&mut backend, &checkpoint, &mut head_start).await?;
-        let whole = head_start.layers_done == config.num_hidden_layers;
-        let cached = if whole { head_start.prompt } else { Vec::new() };
-        // Devices say late that they could not allocate, and nobody wants to hear of it in the middle of a reply.
-        backend.wait().await?;
-        // Not waited for: the page can be used while the device compiles these.
-        rehearse_rules(&mut backend, &config, &weights, &mut cache)?;
-        Ok(Self {
-            backend,
-            config,
-            weights,
-            slots: Slots::new(cache, cached),
-            last_sampled_by: 0,
-            generations: 0,
-            prefill_chunk: PREFILL_CHUNK,
-            prompts,
-        })
-    }
-
     /// The device's name.
     pub fn backend_name(&self) -> String {
         self.backend.name()
@@ -289,11 +237,6 @@ impl<B: Backend> Engine<B> {
     /// The token that ends a reply, the first of them, if the model has one.
     pub fn stop_token(&self) -> Option<u32> {
         self.prompts.tokenizer.stop_tokens().first().copied()
-    }
-
-    /// Bytes of cache that all conversations take now.
-    pub fn cache_bytes(&self) -> usize {
-        self.slots.tokens() * self.backend.cache_bytes_a_token(&self.config)
     }
 
     /// The fraction of non-zero neurons of each layer in the last forward pass. In the middle of a reply that is the pass
@@ -353,6 +296,7 @@ impl<B: Backend> Engine<B> {
             bias: request.logit_bias.clone(),
             top_logprobs: request.top_logprobs,
             logprobs: Logprobs::default(),
+            tells: None,
             detokenizer: DetokenizerStream::default(),
             held: String::new(),
             finished: None,
@@ -369,10 +313,11 @@ impl<B: Backend> Engine<B> {
             return Ok(Step { finished: Some(finished), ..Step::default() });
         }
         let result = self.advance(generation).await;
+        generation.tells = None;
         if let Err(error) = &result {
             // What has been computed since the last token that was waited for may be wrong.
             generation.rewind();
-            if *error == Error::Aborted || matches!(error, Error::InvalidRequest(_)) {
+            if matches!(error, Error::InvalidRequest(_)) {
                 if let Ok(slot) = self.slots.get_mut(generation.slot) {
                     slot.cached.clear();
                     slot.last_used_by = 0;
@@ -418,8 +363,12 @@ impl<B: Backend> Engine<B> {
         }
         let sampled = generation.in_flight.front().expect("behind the last chunk of the prompt a token is sampled");
         let id = self.backend.token(&sampled.token).await?;
-        let logits = match &sampled.logits {
+        let logits = match &sampled.told.logits {
             Some(logits) => Some(self.backend.fetched(logits).await?),
+            None => None,
+        };
+        let density = match &sampled.told.density {
+            Some((rivals, density)) => Some((*rivals, self.backend.fetched_density(density).await?)),
             None => None,
         };
         generation.in_flight.pop_front();
@@ -431,7 +380,12 @@ impl<B: Backend> Engine<B> {
             debug_assert_eq!(slot.cached.len(), generation.prompt.len() + generation.completion.len());
             slot.cached.push(id);
         }
-        let step = self.accept(generation, id, logits.as_deref())?;
+        let activity = density.zip(logits.as_deref()).map(|((rivals, density), logits)| {
+            let token = token_logprob(&self.prompts.tokenizer, logits, id, rivals);
+            self.activity(generation, token, density)
+        });
+        let mut step = self.accept(generation, id, logits.as_deref())?;
+        step.activity = activity;
         if step.finished.is_some() {
             generation.rewind();
         }
@@ -459,31 +413,41 @@ impl<B: Backend> Engine<B> {
             generation.chunks.push_back((end, self.backend.fence()));
             return Ok(());
         }
+        let pass = self.pass(generation, logits);
         if generation.constraint.is_some() {
-            generation.pending = Some(logits);
+            generation.pending = Some(pass);
             return Ok(());
         }
-        self.sample(generation, logits, end)
+        self.sample(generation, pass, end)
+    }
+
+    /// A pass that was just run.
+    fn pass(&mut self, generation: &Generation<B>, logits: B::Activation) -> Pass<B> {
+        let tells = generation.tells;
+        let told = Told {
+            logits: tells.or(generation.top_logprobs).map(|_| self.backend.fetch(&logits)),
+            density: tells.map(|rivals| (rivals, self.backend.fetch_density())),
+        };
+        Pass { logits, told }
     }
 
     /// Draws what a constraint allows from the logits that wait, and runs it at once: while the device computes what follows, the
     /// host learns the token, and finds out what is allowed after it.
     fn draw_allowed(&mut self, generation: &mut Generation<B>) -> Result<()> {
-        let (Some(mut logits), Some(constraint)) = (generation.pending.take(), &mut generation.constraint) else {
+        let (Some(mut pass), Some(constraint)) = (generation.pending.take(), &mut generation.constraint) else {
             return Ok(());
         };
         let allowed = constraint.allowed()?;
         let end = generation.prompt.len() + generation.completion.len();
-        let fetched = generation.top_logprobs.map(|_| self.backend.fetch(&logits));
-        self.backend.mask(&mut logits, &allowed)?;
-        self.sample_from(generation, logits, end, fetched)?;
+        self.backend.mask(&mut pass.logits, &allowed)?;
+        self.sample(generation, pass, end)?;
         if generation.completion.len() + 1 < generation.max_tokens
             && let Some(sampled) = generation.in_flight.back()
         {
             let tokens = Tokens::Sampled(&sampled.token);
             let cache = &mut self.slots.get_mut(generation.slot)?.cache;
             let logits = forward(&mut self.backend, &self.config, &self.weights, cache, tokens, end)?;
-            generation.pending = Some(logits);
+            generation.pending = Some(self.pass(generation, logits));
         }
         Ok(())
     }
@@ -495,22 +459,13 @@ impl<B: Backend> Engine<B> {
         let tokens = Tokens::Sampled(&newest.token);
         let cache = &mut self.slots.get_mut(generation.slot)?.cache;
         let logits = forward(&mut self.backend, &self.config, &self.weights, cache, tokens, end - 1)?;
-        self.sample(generation, logits, end)
+        let pass = self.pass(generation, logits);
+        self.sample(generation, pass, end)
     }
 
-    fn sample(&mut self, generation: &mut Generation<B>, logits: B::Activation, position: usize) -> Result<()> {
-        let fetched = generation.top_logprobs.map(|_| self.backend.fetch(&logits));
-        self.sample_from(generation, logits, position, fetched)
-    }
-
-    /// `fetched` are the logits as the model computed them.
-    fn sample_from(
-        &mut self,
-        generation: &mut Generation<B>,
-        mut logits: B::Activation,
-        position: usize,
-        fetched: Option<B::Values>,
-    ) -> Result<()> {
+    /// Samples the token at `position` from the pass before it.
+    fn sample(&mut self, generation: &mut Generation<B>, pass: Pass<B>, position: usize) -> Result<()> {
+        let Pass { mut logits, told } = pass;
         let Generation { sampler, sampling, seed, prompt, completion, in_flight, bias, .. } = generation;
         if !bias.is_empty() {
             self.backend.add_bias(&mut logits, bias)?;
@@ -524,7 +479,7 @@ impl<B: Backend> Engine<B> {
             }
         };
         let token = self.backend.sample(sampler, &logits, position)?;
-        in_flight.push_back(Sampled { token, logits: fetched });
+        in_flight.push_back(Sampled { token, told });
         self.last_sampled_by = generation.number;
         Ok(())
     }
@@ -553,7 +508,7 @@ impl<B: Backend> Engine<B> {
         };
         let finished = generation.finished;
         let logprobs = generation.logprobs.release(text.len(), finished.is_some());
-        Ok(Step { text, logprobs, finished })
+        Ok(Step { text, logprobs, activity: None, finished })
     }
 }
 
@@ -582,6 +537,7 @@ mod tests {
             bias: Vec::new(),
             top_logprobs: None,
             logprobs: Logprobs::default(),
+            tells: None,
             detokenizer: DetokenizerStream::default(),
             held: String::new(),
             finished: None,

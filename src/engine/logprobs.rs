@@ -1,7 +1,10 @@
 //! How likely the model found each token of a reply, and which it found likeliest: by the model's own distribution, before
 //! biases, penalties, temperature and filters.
 
-use crate::tokenizer::Tokenizer;
+use crate::{
+    backend::arithmetic::{largest, sum_of_exponentials},
+    tokenizer::Tokenizer,
+};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -55,8 +58,8 @@ impl Logprobs {
 
 /// What a token's logits say of it, and of the `top` likeliest. logits [vocab_size].
 pub(super) fn token_logprob(tokenizer: &Tokenizer, logits: &[f32], id: u32, top: usize) -> TokenLogprob {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    let most = largest(logits, f32::NEG_INFINITY);
+    let sum = sum_of_exponentials(logits, most);
     let told = |id: u32| {
         let bytes = tokenizer.token_bytes(id);
         TopLogprob {
@@ -65,17 +68,29 @@ pub(super) fn token_logprob(tokenizer: &Tokenizer, logits: &[f32], id: u32, top:
             bytes: bytes.to_vec(),
         }
     };
-    // The likeliest first. There are few of them, and most tokens are less likely than the last.
-    let mut likeliest: Vec<u32> = Vec::with_capacity(top + 1);
-    for (id, logit) in logits.iter().enumerate() {
-        let at = likeliest.iter().rposition(|other| logits[*other as usize] >= *logit).map_or(0, |before| before + 1);
-        if at < top {
-            likeliest.insert(at, id as u32);
-            likeliest.truncate(top);
+    let top_logprobs = likeliest(logits, top).into_iter().map(told).collect();
+    let TopLogprob { token, logprob, bytes } = told(id);
+    TokenLogprob { token, logprob, bytes, top_logprobs }
+}
+
+/// The tokens of the `top` largest logits, the largest first. There are few of them, and most tokens are less likely than the last.
+fn likeliest(logits: &[f32], top: usize) -> Vec<u32> {
+    const TOGETHER: usize = 64;
+    let mut found: Vec<u32> = Vec::with_capacity(top + 1);
+    for (index, some) in logits.chunks(TOGETHER).enumerate() {
+        let least = found.get(top.wrapping_sub(1)).map(|last| logits[*last as usize]);
+        if top == 0 || least.is_some_and(|least| largest(some, least) == least) {
+            continue;
+        }
+        for (place, logit) in some.iter().enumerate() {
+            let at = found.iter().rposition(|other| logits[*other as usize] >= *logit).map_or(0, |before| before + 1);
+            if at < top {
+                found.insert(at, (index * TOGETHER + place) as u32);
+                found.truncate(top);
+            }
         }
     }
-    let TopLogprob { token, logprob, bytes } = told(id);
-    TokenLogprob { token, logprob, bytes, top_logprobs: likeliest.into_iter().map(told).collect() }
+    found
 }
 
 #[cfg(test)]
@@ -88,6 +103,17 @@ mod tests {
 
     fn texts(tokens: Vec<TokenLogprob>) -> Vec<String> {
         tokens.into_iter().map(|token| token.token).collect()
+    }
+
+    #[test]
+    fn the_likeliest_tokens_come_in_order_and_of_equals_the_first() {
+        let logits: Vec<f32> = (0..1000).map(|id| (id * 7919 % 97) as f32).collect();
+        let mut sorted: Vec<u32> = (0..1000).collect();
+        sorted.sort_by(|a, b| logits[*b as usize].total_cmp(&logits[*a as usize]));
+        for top in [0, 1, 5, 20] {
+            assert_eq!(likeliest(&logits, top), sorted[..top]);
+        }
+        assert_eq!(likeliest(&logits[..3], 20).len(), 3);
     }
 
     #[test]

@@ -52,6 +52,13 @@ pub struct Request {
 /// The most that [`Request::top_logprobs`] may be.
 const MOST_LOGPROBS: usize = 20;
 
+pub(super) fn check_logprobs(count: usize) -> Result<()> {
+    if count <= MOST_LOGPROBS {
+        return Ok(());
+    }
+    Err(Error::InvalidRequest(format!("top_logprobs is {count}; expected 0 to {MOST_LOGPROBS}")))
+}
+
 impl Default for Request {
     fn default() -> Self {
         Self {
@@ -111,9 +118,7 @@ impl Request {
         if let Some((token, bias)) = self.logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
             return invalid(format!("logit_bias of token {token} is {bias}; expected -100 to 100"));
         }
-        if let Some(count) = self.top_logprobs.filter(|count| *count > MOST_LOGPROBS) {
-            return invalid(format!("top_logprobs is {count}; expected 0 to {MOST_LOGPROBS}"));
-        }
+        check_logprobs(self.top_logprobs.unwrap_or(0))?;
         let ranges = [
             ("temperature", self.temperature, 0.0, 100.0),
             ("top_p", self.top_p, 0.000_001, 1.0),

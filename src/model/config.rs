@@ -34,6 +34,11 @@ impl Config {
         self.kv_lora_rank + self.qk_rope_head_dim
     }
 
+    /// Values that keys and values of every head take for one token in one layer, which the cache does without.
+    pub fn expanded_cache_width(&self) -> usize {
+        self.num_attention_heads * (self.qk_head_dim() + self.v_head_dim)
+    }
+
     /// What attention scores are multiplied with.
     pub fn attention_scale(&self) -> f32 {
         (self.qk_head_dim() as f32).powf(-0.5)

@@ -60,9 +60,12 @@ impl<B: Backend> Loaded<B> {
         Ok(())
     }
 
-    async fn step(&mut self, reply: u32) -> Result<Step> {
+    async fn step(&mut self, reply: u32, rivals: Option<usize>) -> Result<Step> {
         match self.replies.get_mut(&reply) {
-            Some(generation) => self.engine.step(generation).await,
+            Some(generation) => {
+                rivals.map_or(Ok(()), |rivals| generation.tell(rivals))?;
+                self.engine.step(generation).await
+            }
             None => Err(Error::InvalidRequest("no reply is under way".to_owned())),
         }
     }
@@ -287,13 +290,15 @@ impl PlumeEngine {
         on!(&mut self.loaded, loaded => drop(loaded.replies.remove(&reply)));
     }
 
-    /// The next piece of a reply: { text, logprobs, finish_reason }, where finish_reason is null but for the last piece.
-    pub async fn step(&mut self, reply: u32) -> std::result::Result<JsValue, JsValue> {
-        let Step { text, logprobs, finished } =
-            on!(&mut self.loaded, loaded => loaded.step(reply).await).map_err(|error| to_js(&error))?;
+    /// The next piece of a reply: { text, logprobs, activity, finish_reason }, where finish_reason is null but for the last piece.
+    /// With a number of rivals, what this step runs is told: pieces, this one or later ones, have their tokens' activity then.
+    pub async fn step(&mut self, reply: u32, rivals: Option<usize>) -> std::result::Result<JsValue, JsValue> {
+        let Step { text, logprobs, activity, finished } =
+            on!(&mut self.loaded, loaded => loaded.step(reply, rivals).await).map_err(|error| to_js(&error))?;
         object(&[
             ("text", text.into()),
             ("logprobs", to_value(&logprobs)?),
+            ("activity", to_value(&activity)?),
             ("finish_reason", finished.map_or(JsValue::NULL, |reason| reason.as_str().into())),
         ])
     }
@@ -304,7 +309,7 @@ impl PlumeEngine {
         to_value(&usage)
     }
 
-    /// { backend, adapter, cache_bytes, context_length, memory_bytes, density }.
+    /// { backend, adapter, weight_bytes, cache_bytes, expanded_cache_bytes, context_length, memory_bytes, density }.
     pub async fn stats(&mut self) -> std::result::Result<JsValue, JsValue> {
         let density = on!(&mut self.loaded, loaded => loaded.engine.density().await).map_err(|error| to_js(&error))?;
         let density: Array = density.into_iter().map(|share| JsValue::from(f64::from(share))).collect();
@@ -317,12 +322,19 @@ impl PlumeEngine {
         object(&[
             ("backend", backend.into()),
             ("adapter", on!(&self.loaded, loaded => loaded.engine.backend_name()).into()),
-            ("cache_bytes", (on!(&self.loaded, loaded => loaded.engine.cache_bytes()) as f64).into()),
-            ("context_length", (on!(&self.loaded, loaded => loaded.engine.context_length()) as f64).into()),
-            ("memory_bytes", (core::arch::wasm32::memory_size(0) as f64 * 65536.0).into()),
+            ("weight_bytes", number(on!(&self.loaded, loaded => loaded.engine.weight_bytes()))),
+            ("cache_bytes", number(on!(&self.loaded, loaded => loaded.engine.cache_bytes()))),
+            ("expanded_cache_bytes", number(on!(&self.loaded, loaded => loaded.engine.expanded_cache_bytes()))),
+            ("context_length", number(on!(&self.loaded, loaded => loaded.engine.context_length()) as u64)),
+            ("memory_bytes", number(core::arch::wasm32::memory_size(0) as u64 * 65536)),
             ("density", density.into()),
         ])
     }
+}
+
+/// As JavaScript counts.
+fn number(count: u64) -> JsValue {
+    (count as f64).into()
 }
 
 fn to_value(value: &impl Serialize) -> std::result::Result<JsValue, JsValue> {

@@ -145,6 +145,45 @@ test("statistics can be read while a reply is under way", async () => {
   assert.equal(stats.context_length, 512);
 });
 
+test("steps are told: what each token took, and its rivals", async () => {
+  const told = [];
+  const onStep = (step) => told.push(step);
+  const whole = await create({ max_tokens: 12, temperature: 0 }, { onStep, steps: { top_logprobs: 3 } });
+  assert.deepEqual(
+    told.map(({ completion_tokens }) => completion_tokens),
+    Array.from({ length: 12 }, (_, index) => index + 1),
+  );
+  assert.equal(told.map(({ token }) => token.token).join(""), whole.choices[0].message.content);
+  const { weight_bytes, cache_bytes } = await lm.stats();
+  for (const { token, density, skipped_bytes, ...step } of told) {
+    assert.equal(token.top_logprobs.length, 3);
+    assert.equal(token.top_logprobs[0].token, token.token, "the likeliest was taken");
+    assert.equal(density.length, 4);
+    // Of each layer's 256 x 1024 weights of the down projection, 34 bytes for each 32, those of silent neurons.
+    const expected = density.reduce((sum, share) => sum + (1 - share) * 256 * 1024 * (34 / 32), 0);
+    assert.ok(Math.abs(skipped_bytes - expected) < 8 && skipped_bytes < weight_bytes, `${skipped_bytes} ${expected}`);
+    // 4 layers of 8 heads, with keys of 48 values and values of 32.
+    assert.equal(step.expanded_cache_bytes % (4 * 8 * (48 + 32) * 2), 0);
+    assert.ok(step.cache_bytes > 0 && step.cache_bytes < step.expanded_cache_bytes);
+  }
+  assert.equal(cache_bytes, told.at(-1).cache_bytes);
+
+  // With an interval few are, and the text is the same.
+  told.length = 0;
+  const rarely = await create({ max_tokens: 12, temperature: 0 }, { onStep, steps: { interval: 1e6 } });
+  assert.equal(told.length, 1);
+  assert.deepEqual(told[0].token.top_logprobs, []);
+  assert.equal(rarely.choices[0].message.content, whole.choices[0].message.content);
+  for (const [steps, pattern] of [
+    [{ interval: -1 }, /steps\.interval is -1/],
+    [{ interval: "fast" }, /steps\.interval is fast/],
+    [{ top_logprobs: 21 }, /steps\.top_logprobs is 21/],
+    [{ often: true }, /steps\.often is not supported/],
+    ["all", /steps is a string/],
+  ])
+    await rejects(create({}, { onStep, steps }), "invalid_request", pattern);
+});
+
 test("a conversation longer than the context is refused and loses nothing", async () => {
   const messages = [{ role: "user", content: "word ".repeat(600) }];
   await rejects(create({ messages }), "context_full", /\d+ tokens .* 512/);

@@ -4,6 +4,7 @@
 use super::bytes;
 #[cfg(feature = "bytes")]
 use super::bytes::Eight;
+use crate::backend::arithmetic::nearest;
 use bytemuck::Zeroable;
 
 /// Values that share a scale.
@@ -76,16 +77,6 @@ pub fn scale_of(values: &[f32], to: f32) -> f32 {
 #[inline(always)]
 pub fn inverse(scale: f32) -> f32 {
     if scale > 1e-36 { scale.recip() } else { 0.0 }
-}
-
-/// The nearest integer to a number below 2^22, or zero for NaN; it is the same on every processor, and quick where none has an
-/// instruction.
-#[inline(always)]
-pub fn nearest(value: f32) -> i32 {
-    /// 1.5 times 2^23: in a sum with it, the last bit is worth one.
-    const SHIFT: f32 = 12_582_912.0;
-    let value = if value.is_nan() { 0.0 } else { value };
-    (value + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32
 }
 
 /// The blocks of one token's values.

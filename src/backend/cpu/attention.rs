@@ -2,14 +2,20 @@
 //! 256 tokens, expanding keys and values would cost about as much.
 
 use super::{
-    activations::{self, ActivationBlock, BLOCK, nearest, quantise},
+    activations::{self, ActivationBlock, BLOCK, quantise},
     blocks::{EncodedRow, Format},
     cache::{CacheRecord, ENTRIES, EntryShape, MOST, TOGETHER},
     panels::Panels,
     rows::ROWS,
     simd::{InstructionSet, Kernel, Simd},
 };
-use crate::{Result, backend::MatrixDescriptor};
+use crate::{
+    Result,
+    backend::{
+        MatrixDescriptor,
+        arithmetic::{exponentials, largest},
+    },
+};
 use std::array::from_fn;
 
 /// Heads whose queries are multiplied with an entry of the cache together.
@@ -293,35 +299,6 @@ fn add_latents<S: Simd, const N: usize>(
     }
 }
 
-/// The largest of some values and `least`. What is no number is passed over.
-#[inline(always)]
-fn largest(values: &[f32; ENTRIES], least: f32) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let mut most = [least; 8];
-    for eight in values.as_chunks::<8>().0 {
-        most = from_fn(|i| larger(most[i], eight[i]));
-    }
-    most.into_iter().fold(least, larger)
-}
-
-/// exp(value - largest), to two units of the last place, where no value is larger; exp(-87), which is next to nothing, for what is
-/// less. The compiler makes vectors of it.
-#[inline(always)]
-fn exponentials(values: &mut [f32; 8], largest: f32) {
-    /// ln 2 in two parts, the first with so few bits that its products with small integers are exact.
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// Of exp(r) - 1 - r over r^2, for |r| <= ln 2 / 2 (Cephes, expf).
-    const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5];
-    *values = values.map(|value| {
-        let x = value - largest;
-        let x = if x < -87.0 { -87.0 } else { x };
-        let power = nearest(x * std::f32::consts::LOG2_E);
-        let r = x - power as f32 * LN_2[0] - power as f32 * LN_2[1];
-        let polynomial = COEFFICIENTS[1..].iter().fold(COEFFICIENTS[0], |sum, coefficient| sum * r + coefficient);
-        (polynomial * r * r + r + 1.0) * f32::from_bits(((power + 127) as u32) << 23)
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,25 +310,6 @@ mod tests {
         for (heads, threads, at_once) in expected {
             assert_eq!(heads_at_once(heads, threads), at_once, "{heads} heads on {threads} threads");
         }
-    }
-
-    #[test]
-    fn exponentials_are_within_two_units_of_the_last_place() {
-        let steps = 100_000;
-        for step in 0..steps {
-            let largest = 3.0f32;
-            let value = largest - 87.0 * (step as f32 / steps as f32);
-            let mut values = [value; 8];
-            exponentials(&mut values, largest);
-            let expected = f64::from(value - largest).exp();
-            for found in values {
-                let error = (f64::from(found) - expected).abs();
-                assert!(error <= 2.0 * f64::from(f32::EPSILON) * expected, "exp({}) is {found}", value - largest);
-            }
-        }
-        let mut values = [f32::NEG_INFINITY, -1e30, -87.5, 0.0, 0.0, 0.0, 0.0, f32::NAN];
-        exponentials(&mut values, 0.0);
-        assert!(values[..3].iter().all(|value| *value < 2e-38) && values[3..7] == [1.0; 4] && values[7].is_nan());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The blocks of files as integers and scales, each value where its kind of matrix wants it. What they mean is in
 //! [`crate::weights`].
 
-use super::activations::{MOST, inverse, nearest, scale_of};
+use super::activations::{MOST, inverse, scale_of};
+use crate::backend::arithmetic::nearest;
 use crate::{
     Error, Result,
     backend::MatrixDescriptor,

@@ -63,6 +63,7 @@ pub struct SparseActivation {
 pub struct CpuBackend {
     set: InstructionSet,
     pool: Pool,
+    /// Of the last pass, as [`Backend::fetch_density`] gives it.
     density: Vec<f32>,
     rotations: Rotations,
 }
@@ -123,6 +124,7 @@ impl Backend for CpuBackend {
     type Token = u32;
     type Fence = ();
     type Values = Vec<f32>;
+    type Density = Vec<f32>;
 
     fn name(&self) -> String {
         match self.pool.threads() {
@@ -289,9 +291,8 @@ impl Backend for CpuBackend {
             let row = row.filter(|(_, value)| **value > 0.0 || value.is_nan());
             active[0] = row.map(|(neuron, value)| (neuron as u32, value * value)).collect();
         });
-        let active: usize = tokens.iter().map(Vec::len).sum();
         self.density.resize(self.density.len().max(layer + 1), 0.0);
-        self.density[layer] = active as f32 / product.values.len() as f32;
+        self.density[layer] = tokens.last().map_or(0, Vec::len) as f32 / product.width as f32;
         Ok(SparseActivation { tokens })
     }
 
@@ -352,8 +353,12 @@ impl Backend for CpuBackend {
         Ok(values.clone())
     }
 
-    async fn density(&mut self) -> Result<Vec<f32>> {
-        Ok(self.density.clone())
+    fn fetch_density(&mut self) -> Vec<f32> {
+        self.density.clone()
+    }
+
+    async fn fetched_density(&mut self, density: &Vec<f32>) -> Result<Vec<f32>> {
+        Ok(density.clone())
     }
 }
 

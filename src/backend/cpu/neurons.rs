@@ -8,7 +8,7 @@
 //! adds up both.
 
 use super::{
-    activations::{MOST, inverse, nearest, scale_of},
+    activations::{MOST, inverse, scale_of},
     blocks::{EncodedRow, Format, Records, fixed16, on, q4_0_quants, q4_k_quants, q6_k_quants},
     panels::zeroed,
     pool::Pool,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Result,
+    backend::arithmetic::nearest,
     weights::{half_at, scale_and_min},
 };
 use bytemuck::Zeroable;

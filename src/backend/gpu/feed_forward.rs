@@ -6,6 +6,7 @@ use super::{
     device::{Buffer, Scratch},
     kernels::{Epilogue, Kernel, Rows, Tiles, Variant},
     products::{MATVEC_ROWS, matvec_workgroups, norm_bytes},
+    read_back::ReadBack,
     words,
 };
 use crate::{Result, model::Config};
@@ -29,12 +30,20 @@ pub struct SparseActivation {
     dense: Option<Activation>,
 }
 
-/// The counts of one layer's lists in the last forward pass.
+/// The counts of one layer's lists in the last forward pass [tokens, tiles].
 pub(super) struct LayerCounts {
     counts: Rc<Scratch>,
-    lists: usize,
-    /// Of all tokens.
+    tokens: usize,
+    tiles: usize,
     neurons: usize,
+}
+
+/// The counts of a pass's last token, layer after layer, on their way to the host.
+pub struct Density {
+    /// The lists and the neurons of each layer.
+    layers: Vec<(usize, usize)>,
+    /// Without any layer there is none.
+    counts: Option<Rc<ReadBack>>,
 }
 
 impl GpuBackend {
@@ -86,7 +95,7 @@ impl GpuBackend {
             })?;
             (tokens > 1 && !self.narrow).then_some(product)
         };
-        self.counts.push(LayerCounts { counts: counts.clone(), lists: tokens * tiles, neurons: tokens * neurons });
+        self.counts.push(LayerCounts { counts: counts.clone(), tokens, tiles, neurons });
         Ok(SparseActivation { tokens, neurons, list, counts, dense })
     }
 
@@ -170,26 +179,31 @@ impl GpuBackend {
         self.device.dispatch_indirect(dense, chosen.buffer(), 3)
     }
 
-    /// The fraction of active neurons of each layer in the last forward pass.
-    pub(super) async fn measured_density(&mut self) -> Result<Vec<f32>> {
-        if self.counts.is_empty() {
-            return Ok(Vec::new());
+    /// Has the counts of the last forward pass brought to the host.
+    pub(super) fn count_active(&mut self) -> Density {
+        let layers: Vec<_> = self.counts.iter().map(|layer| (layer.tiles, layer.neurons)).collect();
+        if layers.is_empty() {
+            return Density { layers, counts: None };
         }
-        // Put together first: each read waits for the device.
-        let lists = self.counts.iter().map(|layer| layer.lists).sum();
-        let together = self.device.scratch(lists)?;
-        let mut first = 0;
-        for layer in &self.counts {
-            self.device.copy((layer.counts.buffer(), 0), (together.buffer(), first), layer.lists);
-            first += layer.lists;
-        }
-        let counts = self.device.read(together.buffer(), lists).await?;
+        let words = layers.iter().map(|(tiles, _)| tiles).sum();
+        let counts = self.densities.slot(&self.device, words);
+        let parts = self.counts.iter().map(|layer| {
+            let last = (layer.tokens - 1) * layer.tiles;
+            (layer.counts.buffer(), last..last + layer.tiles)
+        });
+        self.device.fetch(parts, &counts);
+        Density { layers, counts: Some(counts) }
+    }
+
+    /// The fraction of active neurons of each layer.
+    pub(super) async fn counted(&self, Density { layers, counts }: &Density) -> Result<Vec<f32>> {
+        let Some(counts) = counts else { return Ok(Vec::new()) };
+        let counts = self.device.fetched(counts).await?;
         let mut rest = counts.as_slice();
-        let density = self.counts.iter().map(|layer| {
-            let (own, others) = rest.split_at(layer.lists);
+        let density = layers.iter().map(|(tiles, neurons)| {
+            let (own, others) = rest.split_at(*tiles);
             rest = others;
-            let active: u64 = own.iter().map(|count| u64::from(*count)).sum();
-            active as f32 / layer.neurons as f32
+            own.iter().sum::<u32>() as f32 / *neurons as f32
         });
         Ok(density.collect())
     }

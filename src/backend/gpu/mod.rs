@@ -24,7 +24,7 @@ pub use attention::Cache;
 pub use device::Buffer;
 use device::{Device, Dispatch, Scratch};
 use feed_forward::LayerCounts;
-pub use feed_forward::SparseActivation;
+pub use feed_forward::{Density, SparseActivation};
 use kernels::Kernel;
 pub use matrix::{Matrix, MatrixUpload};
 pub use measure::Counters;
@@ -59,6 +59,8 @@ pub struct GpuBackend {
     draws: Draws,
     /// Where [`Backend::fetch`] brings values.
     fetches: Ring,
+    /// Where densities come.
+    densities: Ring,
     angles: Option<Angles>,
     counts: Vec<LayerCounts>,
     /// There while a rehearsal is under way.
@@ -82,6 +84,7 @@ impl GpuBackend {
             state,
             draws: Draws::default(),
             fetches: Ring::default(),
+            densities: Ring::default(),
             angles: None,
             counts: Vec::new(),
             set_aside: None,
@@ -133,6 +136,7 @@ impl Backend for GpuBackend {
     type Token = Token;
     type Fence = Fence;
     type Values = Values;
+    type Density = Density;
 
     fn name(&self) -> String {
         self.device.name.clone()
@@ -330,8 +334,9 @@ impl Backend for GpuBackend {
     }
 
     fn fetch(&mut self, x: &Activation) -> Values {
-        let values = self.fetches.slot(&self.device, x.tokens * x.width);
-        self.device.fetch(x.values.buffer(), &values);
+        let words = x.tokens * x.width;
+        let values = self.fetches.slot(&self.device, words);
+        self.device.fetch([(x.values.buffer(), 0..words)], &values);
         Values(values)
     }
 
@@ -340,8 +345,12 @@ impl Backend for GpuBackend {
         Ok(words.into_iter().map(f32::from_bits).collect())
     }
 
-    async fn density(&mut self) -> Result<Vec<f32>> {
-        self.measured_density().await
+    fn fetch_density(&mut self) -> Density {
+        self.count_active()
+    }
+
+    async fn fetched_density(&mut self, density: &Density) -> Result<Vec<f32>> {
+        self.counted(density).await
     }
 }
 

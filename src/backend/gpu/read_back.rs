@@ -4,6 +4,7 @@ use super::device::{Buffer, Device};
 use crate::{Error, Result};
 use std::{
     cell::{Cell, RefCell},
+    ops::Range,
     rc::Rc,
     sync::{Arc, Mutex},
     task::{Poll, Waker},
@@ -52,16 +53,22 @@ impl Device {
         }
     }
 
-    /// Copies a buffer's first words, as many as `to` has, and submits everything recorded. What `to` held is lost.
-    /// In a rehearsal nothing comes.
-    pub fn fetch(&mut self, buffer: &Buffer, to: &ReadBack) {
+    /// Copies words of some buffers, one after the other, as many together as `to` has, and submits everything recorded. What `to`
+    /// held is lost. In a rehearsal nothing comes.
+    pub fn fetch<'a>(&mut self, parts: impl IntoIterator<Item = (&'a Buffer, Range<usize>)>, to: &ReadBack) {
         if self.rehearses() {
             return;
         }
         if to.mapping.get() {
             to.buffer.unmap();
         }
-        self.encoder().copy_buffer_to_buffer(&buffer.0.1, 0, &to.buffer, 0, to.buffer.size());
+        let mut end = 0;
+        for (buffer, words) in parts {
+            let bytes = words.len() as u64 * 4;
+            self.encoder().copy_buffer_to_buffer(&buffer.0.1, words.start as u64 * 4, &to.buffer, end, bytes);
+            end += bytes;
+        }
+        debug_assert_eq!(end, to.buffer.size());
         self.submit();
         let mapped = Signal::default();
         let done = mapped.clone();
@@ -102,7 +109,7 @@ impl Device {
     /// What the device reported since the last check.
     pub async fn read(&mut self, buffer: &Buffer, words: usize) -> Result<Vec<u32>> {
         let staging = self.read_back(words);
-        self.fetch(buffer, &staging);
+        self.fetch([(buffer, 0..words)], &staging);
         let words = self.fetched(&staging).await;
         staging.buffer.destroy();
         words

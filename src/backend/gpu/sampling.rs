@@ -220,7 +220,7 @@ impl GpuBackend {
         self.draws.in_state = Some(self.draws.count);
         self.draws.next_position = position + 1;
         let state = self.draws.ring.slot(&self.device, STATE);
-        self.device.fetch(&self.state, &state);
+        self.device.fetch([(&self.state, 0..STATE)], &state);
         Ok(Token { number: self.draws.count, state })
     }
 
@@ -234,7 +234,7 @@ impl GpuBackend {
 
     pub(super) fn end_of_work(&mut self) -> Fence {
         let slot = self.draws.ring.slot(&self.device, STATE);
-        self.device.fetch(&self.state, &slot);
+        self.device.fetch([(&self.state, 0..STATE)], &slot);
         Fence(slot)
     }
 

@@ -1,0 +1,153 @@
+// The messages of a conversation on the page, each with what can be done with it.
+import { before, shown, type Conversation, type Message } from "./conversation.js";
+import { announce, button, element, make, setText } from "./dom.js";
+
+const place = element("messages");
+const welcome = element("welcome");
+
+/** Pixels from the end within which a reader follows what is written. */
+const NEAR = 80;
+
+/** What a visitor can do with messages. */
+export interface MessageActions {
+  /** Sends a question in another form. */
+  edit(message: Message, content: string): void;
+  /** Asks for another reply. */
+  regenerate(message: Message): void;
+  /** Shows another version. */
+  choose(message: Message, version: number): void;
+}
+
+export class ChatView {
+  private conversation: Conversation | undefined;
+  private readonly places = new Map<Message, HTMLElement>();
+  /** Of text with Markdown, once that is there; plain until then. */
+  private write: (place: HTMLElement, text: string) => void = setText;
+  private drawing: Message | undefined;
+
+  constructor(private readonly actions: MessageActions) {
+    // Not needed for the first look at the page.
+    void import("./markdown.js").then(({ showMarkdown }) => {
+      for (const [message, place] of this.places) {
+        if (message.role !== "assistant") continue;
+        const content = place.querySelector<HTMLElement>(".content")!;
+        content.replaceChildren();
+        showMarkdown(content, message.content);
+      }
+      this.write = showMarkdown;
+    });
+  }
+
+  /** Shows a conversation. `writing` is the reply that is being written, `isBusy` whether there is one, here or elsewhere. */
+  show(conversation: Conversation, writing: Message | undefined, isBusy: boolean): void {
+    const isOther = conversation !== this.conversation;
+    this.conversation = conversation;
+    const messages = shown(conversation);
+    welcome.hidden = messages.length > 0;
+    this.places.clear();
+    for (const old of place.querySelectorAll(".message")) old.remove();
+    for (const message of messages) place.append(this.render(message, writing, isBusy));
+    if (isOther || writing) place.scrollTop = place.scrollHeight;
+  }
+
+  /** Shows more of a reply, at the next frame: tokens may come faster than the screen is drawn. */
+  update(message: Message): void {
+    if (this.drawing) return;
+    this.drawing = message;
+    requestAnimationFrame(() => {
+      this.drawing = undefined;
+      const shownAt = this.places.get(message);
+      if (!shownAt) return;
+      const follows = place.scrollHeight - place.scrollTop - place.clientHeight < NEAR;
+      this.write(shownAt.querySelector(".content")!, message.content);
+      if (follows) place.scrollTop = place.scrollHeight;
+    });
+  }
+
+  private render(message: Message, writing: Message | undefined, isBusy: boolean): HTMLElement {
+    const isMine = message.role === "user";
+    const content = make("div", { className: "content" });
+    if (isMine) content.textContent = message.content;
+    else this.write(content, message.content);
+    const made = make(
+      "article",
+      { className: `message ${message.role}` },
+      make("h3", { className: "unseen" }, isMine ? "You" : "Reply"),
+      content,
+    );
+    if (message === writing) {
+      made.classList.add("writing");
+      made.ariaBusy = "true";
+    } else made.append(this.tools(message, made, isBusy));
+    this.places.set(message, made);
+    return made;
+  }
+
+  private tools(message: Message, shownAt: HTMLElement, isBusy: boolean): HTMLElement {
+    const isMine = message.role === "user";
+    const copy = button("Copy", () => {
+      navigator.clipboard.writeText(message.content).then(
+        () => {
+          setText(copy, "Copied");
+          announce("Copied");
+          setTimeout(() => setText(copy, "Copy"), 1500);
+        },
+        (error: Error) => announce(`It could not be copied: ${error.message}`),
+      );
+    });
+    const change = isMine
+      ? button("Edit", () => this.edit(message, shownAt), { disabled: isBusy })
+      : button("Try again", () => this.actions.regenerate(message), { disabled: isBusy });
+    const tools = make("div", { className: "tools" }, copy, change, ...this.versions(message, isBusy));
+    if (message.note) tools.append(make("span", { className: "note" }, message.note));
+    return tools;
+  }
+
+  /** The other versions of a message, if there are any. */
+  private versions(message: Message, isBusy: boolean): HTMLElement[] {
+    const { next, chosen } = before(this.conversation!, message);
+    if (next.length < 2) return [];
+    const turn = (text: string, label: string, version: number) =>
+      button(text, () => this.actions.choose(message, version), {
+        disabled: isBusy || version < 0 || version >= next.length,
+        attributes: { "aria-label": label },
+      });
+    return [
+      turn("‹", "The version before", chosen - 1),
+      make("span", { className: "versions" }, `${chosen + 1} of ${next.length}`),
+      turn("›", "The version after", chosen + 1),
+    ];
+  }
+
+  /** Puts a question into a field, to be sent in another form. */
+  private edit(message: Message, shownAt: HTMLElement): void {
+    const input = make("textarea", { value: message.content, attributes: { "aria-label": "Edit your message" } });
+    const before = [...shownAt.childNodes];
+    const cancel = () => {
+      shownAt.replaceChildren(...before);
+      shownAt.classList.remove("editing");
+      shownAt.querySelector("button")?.focus();
+    };
+    const send = () => {
+      const content = input.value.trim();
+      if (!content) return;
+      cancel();
+      this.actions.edit(message, content);
+    };
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") cancel();
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      send();
+    });
+    const row = make(
+      "div",
+      { className: "row" },
+      button("Send", send, { className: "main" }),
+      button("Cancel", cancel),
+    );
+    shownAt.classList.add("editing");
+    shownAt.replaceChildren(input, row);
+    input.focus();
+  }
+}

@@ -1,0 +1,97 @@
+// The list of conversations at the side: choose, rename, delete, and have back what was deleted by mistake.
+import { titleOf, type Conversation } from "./conversation.js";
+import type { Conversations } from "./conversations.js";
+import { button, element, make } from "./dom.js";
+
+const side = element("conversations");
+const list = element("conversation-list");
+const toggle = element<HTMLButtonElement>("toggle-conversations");
+const undo = element("undo");
+
+/** How long a deleted conversation can be had back. */
+const UNDO = 10_000;
+
+/** Whether the list lies over the chat. */
+const isOver = () => matchMedia("(max-width: 1179px)").matches;
+
+export function conversationList(conversations: Conversations): { show(): void } {
+  let renamed: Conversation | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const open = (isOpen: boolean) => {
+    side.hidden = !isOpen;
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  };
+  const choose = (conversation: Conversation) => {
+    conversations.choose(conversation);
+    if (isOver()) open(false);
+  };
+
+  const row = (conversation: Conversation) => {
+    const title = titleOf(conversation);
+    const isCurrent = conversation === conversations.current;
+    if (conversation === renamed) {
+      const input = make("input", { value: title, maxLength: 100, attributes: { "aria-label": "New title" } });
+      const end = (isKept: boolean) => {
+        if (renamed !== conversation) return;
+        renamed = undefined;
+        if (isKept) conversations.rename(conversation, input.value);
+        else show();
+      };
+      input.addEventListener("keydown", ({ key }) => {
+        if (key === "Enter") end(true);
+        if (key === "Escape") end(false);
+      });
+      input.addEventListener("blur", () => end(true));
+      return make("li", {}, input);
+    }
+    const chosen = isCurrent ? { attributes: { "aria-current": "true" } } : {};
+    return make(
+      "li",
+      {},
+      button(title, () => choose(conversation), { className: "conversation", ...chosen }),
+      button(
+        "Rename",
+        () => {
+          renamed = conversation;
+          show();
+          const input = list.querySelector("input")!;
+          input.focus();
+          input.select();
+        },
+        { attributes: { "aria-label": `Rename ${title}` } },
+      ),
+      button(
+        "Delete",
+        () => {
+          conversations.delete(conversation);
+          undo.hidden = false;
+          clearTimeout(timer);
+          timer = setTimeout(() => (undo.hidden = true), UNDO);
+          element("undo-delete").focus();
+        },
+        { attributes: { "aria-label": `Delete ${title}` } },
+      ),
+    );
+  };
+  const show = () => list.replaceChildren(...conversations.list.map(row));
+
+  element("undo-delete").addEventListener("click", () => {
+    undo.hidden = true;
+    conversations.restore();
+  });
+  element("new-chat").addEventListener("click", () => {
+    conversations.begin();
+    if (isOver()) open(false);
+    element("prompt").focus();
+  });
+  toggle.addEventListener("click", () => open(side.hidden !== false));
+  side.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !isOver()) return;
+    open(false);
+    toggle.focus();
+  });
+  open(!isOver());
+  show();
+  return { show };
+}

@@ -1,0 +1,52 @@
+// What the page keeps in the browser between visits, each thing under a name. Nothing of it leaves the browser.
+
+const PREFIX = "plume.";
+let storage: Storage | undefined;
+/** Why nothing is kept, once that is known. */
+let failure: string | undefined;
+
+try {
+  storage = localStorage;
+} catch {
+  failure = "This browser lets the page keep nothing: conversations are gone when the page is closed.";
+}
+
+/** What is kept under a name, if it is there and is JSON. */
+export function read(name: string): unknown {
+  try {
+    return JSON.parse(storage?.getItem(PREFIX + name) ?? "null") ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a value under a name; without one, forgets it. */
+export function write(name: string, value: unknown): void {
+  try {
+    if (value === undefined) storage?.removeItem(PREFIX + name);
+    else storage?.setItem(PREFIX + name, JSON.stringify(value));
+    if (storage) failure = undefined;
+  } catch {
+    failure =
+      "The browser's room for this page is full: delete conversations, or newer ones are gone when it is closed.";
+  }
+}
+
+/** The names that begin so. */
+export function names(beginning: string): string[] {
+  return Object.keys(storage ?? {})
+    .filter((key) => key.startsWith(PREFIX + beginning))
+    .map((key) => key.slice(PREFIX.length));
+}
+
+/** Why not everything is kept, if that is so. */
+export function whyNotKept(): string | undefined {
+  return failure;
+}
+
+/** Tells when another tab has kept something, with its name. */
+export function onOtherTab(listener: (name: string) => void): void {
+  addEventListener("storage", ({ key }) => {
+    if (key?.startsWith(PREFIX)) listener(key.slice(PREFIX.length));
+  });
+}

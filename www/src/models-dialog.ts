@@ -1,0 +1,155 @@
+// The dialog in which a visitor chooses a model, and sees which are kept on the device.
+import { Plume, type CachedFile, type ModelSource } from "plume-lm";
+import { CATALOGUE, EMBEDDED, memoryOf, type CatalogueModel } from "./catalogue.js";
+import { button, element, make, show } from "./dom.js";
+import { keptModels, type KeptModel } from "./kept-models.js";
+import type { Model } from "./model.js";
+import { bytes } from "./units.js";
+
+const dialog = element<HTMLDialogElement>("models");
+const url = element<HTMLInputElement>("url");
+const file = element<HTMLInputElement>("file");
+const kept = element("kept");
+
+export function modelsDialog(model: Model): void {
+  const open = (source: ModelSource, name: string) => {
+    dialog.close();
+    void model.open(source, name);
+  };
+
+  element("open-models").addEventListener("click", () => {
+    dialog.showModal();
+    void showKept(open);
+  });
+  element<HTMLFormElement>("load-url").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const source = url.value.trim();
+    open(source, fileName(source));
+  });
+  file.addEventListener("change", () => {
+    const files = [...(file.files ?? [])];
+    file.value = "";
+    if (files.length > 0) open(...ofFiles(files));
+  });
+  element("catalogue").replaceChildren(...CATALOGUE.map((entry) => card(entry, open)));
+  dropTarget(open);
+}
+
+type Open = (source: ModelSource, name: string) => void;
+
+/** A model, with all that there is to know before it is downloaded. */
+function card(entry: CatalogueModel, open: Open): HTMLElement {
+  const { name, source, about, size, licence, from } = entry;
+  const facts: [string, string | Node][] = [
+    ["Size", from ? `${bytes(size)} to download, once` : bytes(size)],
+    ["Memory", `about ${bytes(memoryOf(entry))}`],
+    ["Licence", licence],
+  ];
+  if (from) {
+    const page = make("a", { href: from.page, target: "_blank", rel: "noopener noreferrer" }, from.server);
+    facts.push(["From", page]);
+  }
+  const list = make("dl", {});
+  for (const [term, fact] of facts) list.append(make("dt", {}, term), make("dd", {}, fact));
+  const room = make("p", { className: "warning", hidden: true });
+  const start = () => {
+    // So that the browser does not throw away what took long to come.
+    if (from) void navigator.storage?.persist?.().catch(() => false);
+    open(source, name);
+  };
+  const load = button(from ? "Download" : "Load", start, {
+    attributes: { "aria-label": `${from ? "Download" : "Load"} ${name}` },
+  });
+  if (from) void warnOfRoom(size, room);
+  return make("article", { className: "card" }, make("h3", {}, name), make("p", {}, about), list, room, load);
+}
+
+/** Says so where the browser will not have room for so many bytes. */
+async function warnOfRoom(size: number, place: HTMLElement): Promise<void> {
+  const { quota, usage } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
+  if (quota === undefined || usage === undefined || quota - usage > size) return;
+  const room = bytes(Math.max(quota - usage, 0));
+  show(place, `The browser has room for ${room} here: the model can be used, but is downloaded again at each visit.`);
+}
+
+/** Lists what is kept. */
+async function showKept(open: Open): Promise<void> {
+  const total = element("kept-total");
+  let files: CachedFile[];
+  try {
+    files = await Plume.cache.list();
+  } catch (error) {
+    kept.replaceChildren();
+    return show(total, `What is kept cannot be read: ${(error as Error).message}.`);
+  }
+  const models = keptModels(files);
+  const stored = files.reduce((sum, file) => sum + file.stored, 0);
+  kept.replaceChildren(...models.map((one) => keptRow(one, open)));
+  show(total, models.length === 0 ? "Nothing." : `${bytes(stored)} together. ${await durability()}`);
+}
+
+function keptRow(one: KeptModel, open: Open): HTMLElement {
+  const { name, size, stored, source } = one;
+  const isEmbedded = String(source) === String(EMBEDDED.source);
+  const amount = stored === size ? bytes(size) : `${bytes(stored)} of ${bytes(size)}`;
+  const forget = async () => {
+    for (const file of one.files) await Plume.cache.delete(file.url);
+    await showKept(open);
+  };
+  return make(
+    "li",
+    {},
+    make("span", { title: String(source) }, isEmbedded ? EMBEDDED.name : name),
+    make("span", { className: "faint" }, amount),
+    button(stored === size ? "Load" : "Go on", () => open(source, isEmbedded ? EMBEDDED.name : name), {
+      attributes: { "aria-label": `${stored === size ? "Load" : "Go on with"} ${name}` },
+    }),
+    button("Delete", () => void forget(), { attributes: { "aria-label": `Delete ${name}` } }),
+  );
+}
+
+/** Whether the browser may throw away what is kept when its disk is full. */
+async function durability(): Promise<string> {
+  const persisted = await navigator.storage?.persisted?.().catch(() => undefined);
+  if (persisted === undefined) return "";
+  return persisted ? "The browser keeps it." : "The browser may delete it when the disk is full.";
+}
+
+/** What files are as a model, and what to call it. */
+function ofFiles(files: File[]): [ModelSource, string] {
+  const [first] = files;
+  if (files.length === 1) return [first!, first!.name];
+  const weights = files.find(({ name }) => /\.(gguf|safetensors)$/.test(name)) ?? first!;
+  return [files, `${weights.name} and ${files.length - 1} more`];
+}
+
+/** Takes models that are dropped anywhere on the page. */
+function dropTarget(open: Open): void {
+  const hint = element("drop-hint");
+  const hasFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    hint.hidden = false;
+  });
+  addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!relatedTarget) hint.hidden = true;
+  });
+  addEventListener("drop", (event) => {
+    hint.hidden = true;
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (files.length > 0) open(...ofFiles(files));
+  });
+}
+
+/** The last part of a URL, readable where it can be read. */
+function fileName(url: string): string {
+  const name = url.replace(/\/$/, "").split("/").pop() ?? url;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
