@@ -15,15 +15,15 @@ const quiet = [
   "--no-sandbox", // Its sandbox does not start as root, which containers and CI are.
 ];
 
-function settings(webgpu) {
+function settings(webgpu, more = []) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new Error(`${executablePath} is missing; set CHROMIUM to where it is`);
-  return { executablePath, args: [...(webgpu ? webGpu : noWebGpu), ...quiet] };
+  return { executablePath, args: [...(webgpu ? webGpu : noWebGpu), ...quiet, ...more] };
 }
 
-/** A browser whose contexts each have a fresh profile, in memory; `webgpu: false` starts it without WebGPU. */
-export function launch({ webgpu = true } = {}) {
-  return chromium.launch(settings(webgpu));
+/** A browser whose contexts each have a fresh profile, in memory; `webgpu: false` starts it without WebGPU, `args` with more flags. */
+export function launch({ webgpu = true, args } = {}) {
+  return chromium.launch(settings(webgpu, args));
 }
 
 /** A browser of one context, whose profile is on the disk, as a visitor's is, and goes with it. */

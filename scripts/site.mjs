@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import { at } from "./make.mjs";
+import { at, files } from "./make.mjs";
 import { packageFolder, tsc } from "./package.mjs";
 
 export const siteFolder = at("build/site");
@@ -58,12 +58,28 @@ export async function buildSite() {
   });
 }
 
-/** What the service worker has to know of the other files: a hash of them all, and which the page needs to open. */
+/** What the service worker has to know of the other files. */
 function offlineFiles() {
-  const hash = createHash("sha256");
-  for (const name of readdirSync(siteFolder, { recursive: true }).sort())
-    if (/\.\w+$/.test(name)) hash.update(name).update(readFileSync(path.join(siteFolder, name)));
-  const scripts = readdirSync(siteFolder).filter((name) => name.endsWith(".js"));
-  const files = ["./", ...assets, ...scripts, "plume-lm/dist/index.js", "plume-lm/dist/worker.js"];
-  return { VERSION: JSON.stringify(hash.digest("hex").slice(0, 16)), FILES: JSON.stringify(files) };
+  const sha256 = (content) => createHash("sha256").update(content).digest("hex");
+  const names = files(siteFolder)
+    .map((file) => path.relative(siteFolder, file).replaceAll(path.sep, "/"))
+    .sort();
+  const hashes = names.map((name) => [name, sha256(readFileSync(path.join(siteFolder, name)))]);
+  const scripts = names.filter((name) => /^[^/]+\.js$/.test(name));
+  const shell = [
+    "./",
+    ...assets.filter((name) => !isForInstalling(name)),
+    ...scripts,
+    ...library.filter(isScript).map((name) => `plume-lm/${name}`),
+  ];
+  const later = Object.fromEntries(hashes.filter(([name]) => name.endsWith(".wasm")));
+  return {
+    VERSION: JSON.stringify(sha256(JSON.stringify(hashes)).slice(0, 16)),
+    FILES: JSON.stringify(shell),
+    LATER: JSON.stringify(later),
+  };
 }
+
+const isScript = (name) => name.endsWith(".js");
+/** Only a browser that installs the page asks for these. */
+const isForInstalling = (name) => /^icon-(512|maskable)/.test(name);

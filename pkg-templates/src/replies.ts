@@ -62,7 +62,13 @@ export class Replies {
     { onPromptProgress, onStep, steps, signal }: CallOptions,
     session?: SessionCache,
   ): AsyncGenerator<ReplyPart, void, undefined> {
-    const told = onStep && { interval: steps?.interval ?? 0, top_logprobs: steps?.top_logprobs ?? 0 };
+    // When a step was told last. The choice of them may be another at each step.
+    let told = -Infinity;
+    const rivals = () => {
+      const { interval, top_logprobs } = { interval: 0, top_logprobs: 0, ...steps };
+      const isDue = onStep && interval < Infinity && performance.now() - told >= interval;
+      return isDue ? top_logprobs : undefined;
+    };
     const turn = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -103,11 +109,12 @@ export class Replies {
             check();
           };
           const started = performance.now();
+          this.speed = {};
           const seed = (request.seed + reply) % 2 ** 53;
           const begun = await use(async () => {
             runtime = await this.runtime();
             const cache = session && { session: await session.in(runtime) };
-            return runtime.begin({ ...core, ...cache, seed }, request.format, told);
+            return runtime.begin({ ...core, ...cache, seed }, request.format);
           });
           number = begun.reply;
           report(begun.usage);
@@ -118,10 +125,15 @@ export class Replies {
           let later = 0;
           for (;;) {
             const asked = performance.now();
-            const { text, logprobs, activity, finish_reason, usage } = await use(() => runtime!.step(number!));
+            const { text, logprobs, activity, finish_reason, usage } = await use(() =>
+              runtime!.step(number!, rivals()),
+            );
             const now = performance.now();
             report(usage);
-            if (activity) tell(onStep, activity);
+            if (activity) {
+              told = now;
+              tell(onStep, activity);
+            }
             if (first !== undefined) later += now - asked;
             else if (usage.completion_tokens > 0) first = now;
             if (first !== undefined) {

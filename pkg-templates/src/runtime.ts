@@ -13,7 +13,6 @@ import type {
   ModelSource,
   Progress,
   Stats,
-  StepOptions,
   StepStats,
   TokenLogprob,
 } from "./types.js";
@@ -66,9 +65,10 @@ export interface Piece {
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
-  /** Begins a reply, which keeps to a format, if there is one, and whose steps are told, where that is asked for. */
-  begin(request: CoreRequest, format?: Format, steps?: Required<StepOptions>): Promise<Begun>;
-  step(reply: number): Promise<Piece>;
+  /** Begins a reply, which keeps to a format, if there is one. */
+  begin(request: CoreRequest, format?: Format): Promise<Begun>;
+  /** With a number of rivals, what this step runs is told, in this piece or in a later one. */
+  step(reply: number, rivals?: number): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
   /** Opens a session, with what was saved of another one where that is given. */
@@ -263,8 +263,6 @@ class LocalRuntime implements Runtime {
   private readonly formats: Formats;
   /** What replies keep to, by their numbers. */
   private readonly kept = new Map<number, Kept>();
-  /** Which of replies' steps are told, and when the last one was, by their numbers. */
-  private readonly told = new Map<number, Required<StepOptions> & { last: number }>();
   private disposed = false;
 
   constructor(
@@ -277,7 +275,7 @@ class LocalRuntime implements Runtime {
     this.formats = new Formats(cores, engine);
   }
 
-  async begin(request: CoreRequest, format?: Format, steps?: Required<StepOptions>): Promise<Begun> {
+  async begin(request: CoreRequest, format?: Format): Promise<Begun> {
     // Not in the core's turn, which others wait for: it may have to be downloaded, and that may fail.
     const bindings = format && (await this.cores.grammar());
     return this.call(() => {
@@ -290,32 +288,21 @@ class LocalRuntime implements Runtime {
         throw error;
       }
       if (kept) this.kept.set(reply, kept);
-      if (steps) this.told.set(reply, { ...steps, last: -Infinity });
       return { reply, usage: this.engine.usage(reply) as CoreUsage };
     });
   }
 
-  step(reply: number): Promise<Piece> {
+  step(reply: number, rivals?: number): Promise<Piece> {
     return this.call(async () => {
       await this.rest.whereDue();
-      const piece = (await this.engine.step(reply, this.rivals(reply))) as Omit<Piece, "usage">;
+      const piece = (await this.engine.step(reply, rivals)) as Omit<Piece, "usage">;
       return { ...piece, usage: this.engine.usage(reply) as CoreUsage };
     });
-  }
-
-  /** Of how many rivals the next step is to tell, where it is to tell anything. */
-  private rivals(reply: number): number | undefined {
-    const told = this.told.get(reply);
-    const now = performance.now();
-    if (!told || now - told.last < told.interval) return undefined;
-    told.last = now;
-    return told.top_logprobs;
   }
 
   end(reply: number): void {
     const end = () => {
       this.engine.end(reply);
-      this.told.delete(reply);
       this.kept.get(reply)?.free();
       this.kept.delete(reply);
     };

@@ -87,9 +87,9 @@ export interface StepStats {
   expanded_cache_bytes: number;
 }
 
-/** Which steps are told. */
+/** Which steps are told. What is changed here while a reply is written holds from then on. */
 export interface StepOptions {
-  /** The least milliseconds between two that are told. Default 0: all are, which takes some of the model's time. */
+  /** The least milliseconds between two that are told; of `Infinity`, none is. Default 0: all are, which takes some of the model's time. */
   interval?: number;
   /** How many of the likeliest tokens to tell with each, from 0, the default, to 20. */
   top_logprobs?: number;

@@ -8,14 +8,14 @@ import type { Format } from "./grammar.js";
 import { LoadControl } from "./load-control.js";
 import { browserMedium } from "./store-browser.js";
 import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
-import type { LoadOptions, ModelSource, StepOptions } from "./types.js";
+import type { LoadOptions, ModelSource } from "./types.js";
 import type { Answer } from "./worker-connection.js";
 
 /** What a worker is asked. */
 export type Call =
   | { call: "load"; model: ModelSource; options: Omit<LoadOptions, "onProgress" | "signal" | "control"> }
-  | { call: "begin"; request: CoreRequest; format?: Format | undefined; steps?: Required<StepOptions> | undefined }
-  | { call: "step"; reply: number }
+  | { call: "begin"; request: CoreRequest; format?: Format | undefined }
+  | { call: "step"; reply: number; rivals?: number | undefined }
   | { call: "end"; reply: number }
   | { call: "open-session"; saved?: Uint8Array | undefined }
   | { call: "save-session"; session: number }
@@ -74,9 +74,9 @@ async function answer(call: Call): Promise<unknown> {
       return undefined;
     }
     case "begin":
-      return runtime?.begin(call.request, call.format, call.steps);
+      return runtime?.begin(call.request, call.format);
     case "step":
-      return runtime?.step(call.reply);
+      return runtime?.step(call.reply, call.rivals);
     case "end":
       return runtime?.end(call.reply);
     case "open-session":

@@ -1,6 +1,5 @@
 // The demo page's chat, used as a visitor uses it.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
 import { EMBEDDED, conversations } from "../support.mjs";
@@ -36,7 +35,7 @@ test("a reply can be stopped, by button and by Escape; what was written stays, a
   for (const stop of [() => page.getByRole("button", { name: "Stop" }).click(), () => page.keyboard.press("Escape")]) {
     await page.getByRole("button", { name: "New chat" }).click();
     await p.send(page, p.STORY);
-    await page.waitForFunction(() => document.querySelector(".message.assistant .content")?.textContent.length > 20);
+    await p.writing(page);
     await stop();
     await p.finished(page);
     const kept = await p.content(p.replies(page));
@@ -224,20 +223,72 @@ test("a message is copied as it was written", async (t) => {
 test("a question that is sent before the model is there is answered once it is", async (t) => {
   let open;
   const gate = new Promise((resolve) => (open = resolve));
-  const slow = createServer(async (request, response) => {
-    if (request.url.endsWith(".gguf")) await gate;
-    const answer = await fetch(p.site.origin + request.url, {
-      headers: { range: request.headers.range ?? "bytes=0-" },
-    });
-    const headers = Object.fromEntries(answer.headers);
-    delete headers["transfer-encoding"];
-    response.writeHead(request.headers.range ? 206 : 200, headers).end(Buffer.from(await answer.arrayBuffer()));
-  });
-  await new Promise((resolve) => slow.listen(0, "127.0.0.1", resolve));
-  t.after(() => (slow.closeAllConnections(), slow.close()));
-  const { page } = await p.open(t, { query: "", origin: `http://127.0.0.1:${slow.address().port}`, loaded: false });
+  const origin = await p.gated(t, (url) => url.endsWith(".gguf") && gate);
+  const { page } = await p.open(t, { query: "", origin, loaded: false });
   await p.send(page, p.CAPITAL);
   await page.getByText("Waiting for the model").waitFor();
+  open();
+  await p.finished(page, 2);
+  assert.match(await p.content(p.replies(page)), /Tokyo/);
+});
+
+test("a conversation that is deleted while a reply is written stays so, until it is wanted back", async (t) => {
+  const { page } = await p.open(t);
+  await p.send(page, p.STORY);
+  await p.writing(page);
+  await page.locator(".conversation").hover();
+  await page.getByRole("button", { name: /^Delete / }).click();
+  await p.finished(page);
+  assert.equal(await page.locator(".conversation").count(), 0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  const kept = await p.content(p.replies(page));
+  assert.ok(kept.length > 20 && p.words(p.golden).startsWith(kept), kept);
+  await page.reload();
+  assert.equal(await page.locator(".conversation").count(), 1);
+});
+
+test("two tabs keep out of each other's way, and show what the other wrote", async (t) => {
+  const { page, context } = await p.open(t);
+  const other = await context.newPage();
+  await other.goto(`${p.site.origin}/`);
+  await p.ready(other);
+  // One writes a long reply, whose reader has gone on to a new chat; the other tab has a conversation of its own meanwhile.
+  await page.bringToFront();
+  await p.send(page, p.STORY);
+  await p.writing(page);
+  await page.getByRole("button", { name: "New chat" }).click();
+  await p.ask(other, p.CAPITAL);
+  await p.finished(page);
+  const titles = () => page.locator(".conversation").allTextContents();
+  assert.deepEqual((await titles()).toSorted(), [p.STORY, p.CAPITAL].toSorted());
+  await page.locator(".conversation", { hasText: p.STORY }).click();
+  assert.equal(await p.content(p.replies(page)), p.words(p.golden));
+
+  // The same conversation in both: each turn shows in the other.
+  await other.locator(".conversation", { hasText: p.STORY }).click();
+  await p.ask(other, p.CAPITAL);
+  await page.locator(".message").nth(3).waitFor();
+  await p.ask(page, "What is 5 plus 9?");
+  await other.locator(".message").nth(5).waitFor();
+  assert.deepEqual(await other.locator(".user .content").allTextContents(), [p.STORY, p.CAPITAL, "What is 5 plus 9?"]);
+});
+
+test("a draft is never lost: not to a suggestion, not to a reply that gave nothing", async (t) => {
+  let open;
+  const gate = new Promise((resolve) => (open = resolve));
+  const origin = await p.gated(t, (url) => url.endsWith(".gguf") && gate);
+  const { page } = await p.open(t, { query: "", origin, loaded: false });
+  await p.field(page).fill("my draft");
+  await page.getByRole("button", { name: p.CAPITAL }).click();
+  assert.equal(await p.field(page).inputValue(), "my draft");
+  // A second question has to wait, and says so.
+  await page.keyboard.press("Escape");
+  await p.finished(page);
+  assert.equal(await p.content(page.locator(".message")), p.CAPITAL, "the question has no reply, and stays");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await p.field(page).press("Enter");
+  await page.locator("#error", { hasText: "a reply is being written" }).waitFor();
+  assert.equal(await p.field(page).inputValue(), "my draft");
   open();
   await p.finished(page, 2);
   assert.match(await p.content(p.replies(page)), /Tokyo/);
@@ -268,6 +319,21 @@ test("a conversation that outgrows the context is explained, and the question is
   assert.equal(await p.replies(page).count(), 1);
 });
 
+test("a page that came without TLS works, but for what browsers forbid it", async (t) => {
+  const args = ["--host-resolver-rules=MAP plume.test 127.0.0.1"];
+  const browser = await launch({ webgpu: false, args });
+  t.after(() => browser.close());
+  const origin = p.site.origin.replace("localhost", "plume.test");
+  const { page } = await p.open(t, { browser, origin, query: "", permissions: [] });
+  assert.equal(await page.evaluate(() => isSecureContext), false);
+  assert.match(await p.ask(page, p.CAPITAL), /Tokyo/);
+  await p.replies(page).getByRole("button", { name: "Copy" }).click();
+  await page.locator("#announce", { hasText: "only pages that came by https" }).waitFor();
+  await page.reload();
+  await page.locator(".conversation").click();
+  assert.match(await p.content(p.replies(page)), /Tokyo/);
+});
+
 test("a lost device is told, the model comes back, and the conversation goes on", async (t) => {
   const browser = await launch();
   t.after(() => browser.close());
@@ -281,4 +347,17 @@ test("a lost device is told, the model comes back, and the conversation goes on"
   assert.equal(await p.replies(page).count(), 1, "what was written stays");
   await page.getByRole("button", { name: "New chat" }).click();
   assert.equal(await p.ask(page, p.STORY), p.words(p.golden));
+
+  // Who gives the second load up is told that there is no model, and may choose one.
+  await p.send(page, p.STORY);
+  await p.writing(page);
+  const again = await browser.newBrowserCDPSession();
+  await page.evaluate(() => {
+    const bar = document.getElementById("loading");
+    const cancel = () => bar.hidden || document.getElementById("cancel-load").click();
+    new MutationObserver(cancel).observe(bar, { attributes: true });
+  });
+  await again.send("Browser.crashGpuProcess").catch(() => {});
+  await page.getByText(/plm-tiny was not loaded again.* Choose a model to go on/).waitFor();
+  assert.equal(await page.locator("#model-name").textContent(), "no model");
 });

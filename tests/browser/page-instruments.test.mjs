@@ -1,6 +1,10 @@
 // The demo page's instruments show what is so, and cost nothing where nobody sees them; and its benchmark gives a result to share.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import test from "node:test";
+import { plmHeader, plmTensors, TYPES } from "../plm-gguf.mjs";
 import * as p from "./page.mjs";
 
 const instrument = (page, name) =>
@@ -130,6 +134,61 @@ test("hidden instruments ask the model for nothing, and stay hidden at the next 
   assert.equal(await page.locator("#instruments").isVisible(), false);
 });
 
+test("instruments that are shown or hidden in the middle of a reply follow it, or leave it alone, from there on", async (t) => {
+  const { page } = await p.open(t, { settings: { sampling: { temperature: 0 }, instruments: false } });
+  const toggle = page.getByRole("button", { name: "Instruments" });
+  await p.send(page, p.STORY);
+  await p.writing(page);
+  await toggle.click();
+  await instrument(page, "Neurons").locator(".number", { hasText: "%" }).waitFor();
+  assert.ok(await page.locator(".message.writing").isVisible(), "the reply was still being written");
+  await p.finished(page, 2);
+  assert.equal(await p.content(p.replies(page)), p.words(p.golden));
+});
+
+test("another model's neurons are another matter: instruments begin anew", async (t) => {
+  const { page } = await p.open(t, { query: "" });
+  await p.ask(page, p.STORY);
+  await settled(page);
+  // A model of two layers, and noise.
+  const shape = {
+    layers: 2,
+    vocabulary: 67_000,
+    hidden: 64,
+    neurons: 96,
+    rank: 32,
+    heads: 2,
+    nope: 32,
+    rope: 32,
+    value: 32,
+  };
+  const tensors = plmTensors(shape, () => "Q8_0");
+  const { header, size } = plmHeader(shape, tensors);
+  const file = Buffer.alloc(size);
+  header.copy(file);
+  for (const { at, length, type } of tensors)
+    if (type === TYPES.F32) Buffer.from(new Float32Array(length / 4).fill(1).buffer).copy(file, at);
+    else
+      for (let block = at; block < at + length; block += type.bytes) {
+        file.writeUInt16LE(0x2000, block);
+        for (let byte = 2; byte < type.bytes; byte++) file[block + byte] = (block * 31 + byte * 7919) % 251;
+      }
+  const folder = mkdtempSync(path.join(tmpdir(), "plume-two-layers-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const two = path.join(folder, "two.gguf");
+  writeFileSync(two, file);
+  await page.locator("#open-models").click();
+  await page.locator("#file").setInputFiles(two);
+  await p.ready(page, "two.gguf");
+  assert.equal(await instrument(page, "Neurons").locator(".number").textContent(), "–");
+  await p.set(page, "Longest reply, tokens", "40");
+  await p.send(page, "ab");
+  await p.finished(page, 4);
+  await settled(page);
+  assert.equal((await colours(page)).length, 2);
+  assert.match(await instrument(page, "Neurons").locator(".number").textContent(), /%$/);
+});
+
 test("the heat map takes the colours of the theme that is chosen", async (t) => {
   const { page } = await p.open(t, { query: "", colorScheme: "light" });
   await p.ask(page, p.STORY);
@@ -141,7 +200,6 @@ test("the heat map takes the colours of the theme that is chosen", async (t) => 
     });
   const light = await brightest();
   await p.set(page, "Appearance", "dark");
-  await p.ask(page, p.CAPITAL);
   await settled(page);
   assert.notEqual(await brightest(), light);
   const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -184,6 +242,12 @@ test("the benchmark measures every length that fits, and gives a result as text 
 test("a benchmark can be stopped, and run again", async (t) => {
   const { page } = await p.open(t, { query: "?device=gpu#benchmark" });
   await page.getByRole("button", { name: "Run" }).click();
+  // Questions wait meanwhile, and say so.
+  await page.getByRole("link", { name: "Chat" }).click();
+  await p.send(page, p.CAPITAL);
+  await page.getByText("the benchmark is running").waitFor();
+  assert.equal(await p.field(page).inputValue(), p.CAPITAL);
+  await page.getByRole("link", { name: "Benchmark" }).click();
   await page.getByRole("button", { name: "Stop" }).click();
   await page.getByText("Stopped.").waitFor();
   await page.getByRole("button", { name: "Run" }).waitFor();

@@ -30,7 +30,7 @@ test("without WebGPU, and where it is only emulated, the page says so and runs o
     const { page } = await p.open(t, { browser, query: "" });
     await page.locator("#notice-device").waitFor();
     assert.match(await page.locator("#notice-device").textContent(), why);
-    assert.match(await page.locator(".device li").first().textContent(), /^CPU, (relaxed )?SIMD$/);
+    assert.match(await page.locator(".device li").first().textContent(), /^CPU, (relaxed )?SIMD(, \d threads)?$/);
     assert.equal(await p.ask(page, p.STORY), p.words(p.golden));
     // Who has read it need not read it again.
     await page.locator("#notice-device").getByLabel("Close this notice").click();
@@ -56,7 +56,7 @@ test("PLM-1.8B says what it will take before anything is asked of the hub, and c
   const card = page.locator(".card", { hasText: "PLM-1.8B-Instruct Q4_K_M" });
   assert.match(
     await card.innerText(),
-    /Size\s+1\.18 GB.*Memory\s+about 1\.4\d GB.*Licence\s+MIT or Apache-2\.0.*From\s+huggingface\.co/s,
+    /Size\s+1\.18 GB.*Memory\s+about 1\.4\d GB.*Licence\s+MIT or Apache-2\.0.*From\s+127\.0\.0\.1:\d+/s,
   );
   assert.equal(server.log.length, 0, "nothing was asked for");
 
@@ -183,12 +183,27 @@ test("a GGUF from the visitor's disk loads, picked or dropped", async (t) => {
 test("another model may come while a reply is written: what there is of it stays", async (t) => {
   const { page } = await p.open(t);
   await p.send(page, p.STORY);
-  await page.waitForFunction(() => document.querySelector(".message.assistant .content")?.textContent.length > 20);
+  await p.writing(page);
   await p.load(page, `${p.site.origin}/data/plm-tiny-Q8_0.gguf`);
   await p.ready(page, "plm-tiny-Q8_0.gguf");
   await p.finished(page, 2);
   assert.equal(await page.locator("#error").isVisible(), false);
   const written = await p.content(p.replies(page));
   assert.ok(written.length > 20 && p.words(p.golden).startsWith(written), written);
+  assert.match(await p.replies(page).locator(".note").textContent(), /^plm-tiny( ·|$)/, "signed by who wrote it");
+  await answersTokyo(page);
+});
+
+test("a model that a visitor chooses before the page is ready is the one that is loaded", async (t) => {
+  let open;
+  const gate = new Promise((resolve) => (open = resolve));
+  const origin = await p.gated(t, (url) => url.endsWith("service-worker.js") && gate);
+  const { page } = await p.open(t, { query: "", origin, loaded: false });
+  await p.load(page, `${origin}/data/plm-tiny-Q4_0.gguf`);
+  await p.ready(page, "plm-tiny-Q4_0.gguf");
+  open();
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  await page.waitForTimeout(500);
+  assert.equal(await page.locator("#model-name").textContent(), "plm-tiny-Q4_0.gguf");
   await answersTokyo(page);
 });

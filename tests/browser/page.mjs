@@ -1,5 +1,6 @@
 // What the tests of the demo page share: the site, browsers, and a visitor's hands.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import path from "node:path";
 import test from "node:test";
 import { launch } from "../../scripts/chromium.mjs";
@@ -114,3 +115,22 @@ export async function load(page, source) {
   await page.getByLabel("Another PLM").fill(source);
   await page.locator("#load-url").getByRole("button", { name: "Load" }).click();
 }
+
+/** A server that gives what the site does, each file once `gate(path)` has settled. Gives its origin. */
+export async function gated(t, gate) {
+  const server = createServer(async (request, response) => {
+    await gate(request.url);
+    const { range } = request.headers;
+    const answer = await fetch(site.origin + request.url, { headers: range ? { range } : {} });
+    const headers = Object.fromEntries(answer.headers);
+    delete headers["transfer-encoding"];
+    response.writeHead(answer.status, headers).end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => (server.closeAllConnections(), server.close()));
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** Waits until a reply is being written. */
+export const writing = (page) =>
+  page.waitForFunction(() => document.querySelector(".message.writing .content")?.textContent.length > 20);

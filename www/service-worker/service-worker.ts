@@ -3,16 +3,19 @@
 
 export {};
 
-/** Set by the build: a hash of all files, and those that a first look at the page needs. */
+/** Set by the build: a hash of all files; those that a first look at the page needs; and those that it asks for later, with their SHA-256. */
 declare const VERSION: string;
 declare const FILES: string[];
+declare const LATER: Record<string, string>;
 declare const self: ServiceWorkerGlobalScope;
 
-const NAME = `plume-page-${VERSION}`;
 const scope = new URL("./", self.location.href);
-/** What the page asks for later, such as the core for this device: kept when it is asked for. */
-const LATER = new URL("plume-lm/dist/", scope).href;
+/** Other pages of this server may be Plume's, too. */
+const OWN = `plume-page ${scope.pathname} `;
+const NAME = OWN + VERSION;
 const kept = new Set(FILES.map((file) => new URL(file, scope).href));
+/** The core for this device, and others that it does not need: kept when they are asked for. */
+const later = new Map(Object.entries(LATER).map(([file, hash]) => [new URL(file, scope).href, hash]));
 
 self.addEventListener("install", (event) => {
   const requests = [...kept].map((url) => new Request(url, { cache: "no-cache" }));
@@ -21,8 +24,7 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => {
   const clean = async () => {
-    for (const name of await caches.keys())
-      if (name.startsWith("plume-page-") && name !== NAME) await caches.delete(name);
+    for (const name of await caches.keys()) if (name.startsWith(OWN) && name !== NAME) await caches.delete(name);
     await self.clients.claim();
   };
   event.waitUntil(clean());
@@ -37,7 +39,7 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.origin || request.headers.has("range")) return;
   url.search = url.hash = "";
-  if (kept.has(url.href) || url.href.startsWith(LATER)) event.respondWith(answer(url.href));
+  if (kept.has(url.href) || later.has(url.href)) event.respondWith(answer(url.href));
 });
 
 /** A file of this version of the page. */
@@ -46,8 +48,21 @@ async function answer(url: string): Promise<Response> {
   const found = await cache.match(url);
   if (found) return isolated(found);
   const response = await fetch(url, { cache: "no-cache" });
-  if (response.ok) await cache.put(url, response.clone()).catch(() => {}); // Without room it is fetched each time.
+  if (!response.ok) return isolated(response);
+  const bytes = await response.clone().arrayBuffer();
+  if (later.has(url) && later.get(url) !== (await sha256(bytes))) {
+    // The server has another version by now, which does not fit the rest of the page.
+    void self.registration.update();
+    const status = { status: 409, statusText: "another version of the page; reload it" };
+    return isolated(new Response(null, status));
+  }
+  await cache.put(url, response.clone()).catch(() => {}); // Without room it is fetched each time.
   return isolated(response);
+}
+
+async function sha256(bytes: ArrayBuffer): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** With the headers by which pages may have threads, which not every server can be told to send. */

@@ -11,19 +11,20 @@ export interface CatalogueModel {
   /** Bytes of its cache when the context is full. */
   cache: number;
   licence: string;
-  /** Where it comes from, where that is not this page. */
-  from?: { server: string; page: string };
+  /** Where a hub has it, and as what, where it is no part of the page. */
+  repository?: string;
+  file?: string;
 }
 
+/** Where models come from by name, unless the page's address says otherwise. */
+export const HUB = "https://huggingface.co";
+
 const INSTRUCT = {
+  repository: "PLM-Team/PLM-1.8B-Instruct-gguf",
   about: "1.8 billion parameters: English and Chinese, questions, code, sums.",
   // 4096 tokens of 36,864 bytes.
   cache: 150_994_944,
   licence: "MIT or Apache-2.0, by its authors (PLM-Team)",
-  from: {
-    server: "huggingface.co",
-    page: "https://huggingface.co/PLM-Team/PLM-1.8B-Instruct-gguf",
-  },
 };
 
 /** A part of the page. */
@@ -42,12 +43,14 @@ export const CATALOGUE: CatalogueModel[] = [
   {
     name: "PLM-1.8B-Instruct Q4_K_M",
     source: "PLM-Team/PLM-1.8B-Instruct-gguf:Q4_K_M",
+    file: "PLM-1.8B-Instruct-Q4_K_M.gguf",
     size: 1_182_708_992,
     ...INSTRUCT,
   },
   {
     name: "PLM-1.8B-Instruct Q8_0",
     source: "PLM-Team/PLM-1.8B-Instruct-gguf:Q8_0",
+    file: "PLM-1.8B-Instruct-Q8_0.gguf",
     size: 1_950_000_000,
     ...INSTRUCT,
   },

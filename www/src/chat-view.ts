@@ -1,6 +1,6 @@
 // The messages of a conversation on the page, each with what can be done with it.
-import { before, shown, type Conversation, type Message } from "./conversation.js";
-import { announce, button, element, make, setText } from "./dom.js";
+import { before, following, shown, type Conversation, type Message } from "./conversation.js";
+import { announce, button, copyText, element, make, setText } from "./dom.js";
 
 const place = element("messages");
 const welcome = element("welcome");
@@ -12,8 +12,8 @@ const NEAR = 80;
 export interface MessageActions {
   /** Sends a question in another form. */
   edit(message: Message, content: string): void;
-  /** Asks for another reply. */
-  regenerate(message: Message): void;
+  /** Asks for a reply to a question, another one if there is one. */
+  answer(question: Message): void;
   /** Shows another version. */
   choose(message: Message, version: number): void;
 }
@@ -24,10 +24,12 @@ export class ChatView {
   /** Of text with Markdown, once that is there; plain until then. */
   private write: (place: HTMLElement, text: string) => void = setText;
   private drawing: Message | undefined;
+  /** What is shown, so that it is made anew only where it is another. */
+  private state: unknown[] = [];
 
   constructor(private readonly actions: MessageActions) {
     // Not needed for the first look at the page.
-    void import("./markdown.js").then(({ showMarkdown }) => {
+    const loaded = ({ showMarkdown }: typeof import("./markdown.js")) => {
       for (const [message, place] of this.places) {
         if (message.role !== "assistant") continue;
         const content = place.querySelector<HTMLElement>(".content")!;
@@ -35,7 +37,8 @@ export class ChatView {
         showMarkdown(content, message.content);
       }
       this.write = showMarkdown;
-    });
+    };
+    import("./markdown.js").then(loaded, () => {}); // Without it the text is plain.
   }
 
   /** Shows a conversation. `writing` is the reply that is being written, `isBusy` whether there is one, here or elsewhere. */
@@ -43,11 +46,31 @@ export class ChatView {
     const isOther = conversation !== this.conversation;
     this.conversation = conversation;
     const messages = shown(conversation);
+    const state = [conversation, writing, isBusy, ...messages.flatMap((message) => this.stateOf(message, writing))];
+    if (state.length === this.state.length && state.every((value, index) => value === this.state[index])) return;
+    this.state = state;
+    const focus = focused();
+    const follows = isOther || isNearEnd();
     welcome.hidden = messages.length > 0;
+    for (const suggestion of welcome.querySelectorAll("button")) suggestion.disabled = isBusy;
     this.places.clear();
     for (const old of place.querySelectorAll(".message")) old.remove();
     for (const message of messages) place.append(this.render(message, writing, isBusy));
-    if (isOther || writing) place.scrollTop = place.scrollHeight;
+    if (follows) place.scrollTop = place.scrollHeight;
+    if (focus) refocus(focus);
+  }
+
+  /** What of a message is seen, but for the text that is being written. */
+  private stateOf(message: Message, writing: Message | undefined): unknown[] {
+    const { next, chosen } = before(this.conversation!, message);
+    return [
+      message,
+      message === writing || message.content,
+      message.note,
+      next.length,
+      chosen,
+      message.next.length > 0,
+    ];
   }
 
   /** Shows more of a reply, at the next frame: tokens may come faster than the screen is drawn. */
@@ -58,7 +81,7 @@ export class ChatView {
       this.drawing = undefined;
       const shownAt = this.places.get(message);
       if (!shownAt) return;
-      const follows = place.scrollHeight - place.scrollTop - place.clientHeight < NEAR;
+      const follows = isNearEnd();
       this.write(shownAt.querySelector(".content")!, message.content);
       if (follows) place.scrollTop = place.scrollHeight;
     });
@@ -86,19 +109,18 @@ export class ChatView {
   private tools(message: Message, shownAt: HTMLElement, isBusy: boolean): HTMLElement {
     const isMine = message.role === "user";
     const copy = button("Copy", () => {
-      navigator.clipboard.writeText(message.content).then(
-        () => {
-          setText(copy, "Copied");
-          announce("Copied");
-          setTimeout(() => setText(copy, "Copy"), 1500);
-        },
-        (error: Error) => announce(`It could not be copied: ${error.message}`),
-      );
+      void copyText(message.content).then((failure) => {
+        setText(copy, failure ? "Not copied" : "Copied");
+        announce(failure ?? "Copied");
+        setTimeout(() => setText(copy, "Copy"), 1500);
+      });
     });
-    const change = isMine
-      ? button("Edit", () => this.edit(message, shownAt), { disabled: isBusy })
-      : button("Try again", () => this.actions.regenerate(message), { disabled: isBusy });
-    const tools = make("div", { className: "tools" }, copy, change, ...this.versions(message, isBusy));
+    const change = isMine ? [button("Edit", () => this.edit(message, shownAt), { disabled: isBusy })] : [];
+    // A question that got no reply can be asked again, too.
+    const question = isMine ? (following(message) ? undefined : message) : before(this.conversation!, message);
+    if (question)
+      change.push(button("Try again", () => this.actions.answer(question as Message), { disabled: isBusy }));
+    const tools = make("div", { className: "tools" }, copy, ...change, ...this.versions(message, isBusy));
     if (message.note) tools.append(make("span", { className: "note" }, message.note));
     return tools;
   }
@@ -135,7 +157,10 @@ export class ChatView {
       this.actions.edit(message, content);
     };
     input.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") cancel();
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        cancel();
+      }
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       send();
@@ -150,4 +175,32 @@ export class ChatView {
     shownAt.replaceChildren(input, row);
     input.focus();
   }
+}
+
+function isNearEnd(): boolean {
+  return place.scrollHeight - place.scrollTop - place.clientHeight < NEAR;
+}
+
+/** Where the focus is among the messages: the number of the message, and what the button says. */
+interface Focus {
+  index: number;
+  name: string;
+}
+
+const nameOf = (button: Element) => button.ariaLabel ?? button.textContent ?? "";
+
+function focused(): Focus | undefined {
+  const active = document.activeElement;
+  const message = active?.closest(".message");
+  if (!active || !message) return undefined;
+  return { index: [...place.querySelectorAll(".message")].indexOf(message), name: nameOf(active) };
+}
+
+/** Goes back to a button when messages were made anew: to the same, to another of its message, or to where one writes on. */
+function refocus({ index, name }: Focus): void {
+  const message = place.querySelectorAll(".message")[index];
+  const buttons = [...(message?.querySelectorAll<HTMLElement>("button:enabled") ?? [])];
+  const again = buttons.find((button) => nameOf(button) === name) ?? buttons[0];
+  const stop = element("stop");
+  (again ?? (stop.hidden ? element("prompt") : stop)).focus();
 }

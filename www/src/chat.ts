@@ -1,10 +1,9 @@
 // Asks the model, and writes down what it replies.
 import { PlumeError, type PromptProgress, type Stats, type StepOptions, type StepStats } from "plume-lm";
 import { ChatView } from "./chat-view.js";
-import { add, before, remove, shown, type Branch, type Conversation, type Message } from "./conversation.js";
+import { add, before, remove, shown, titleOf, type Branch, type Conversation, type Message } from "./conversation.js";
 import type { Conversations } from "./conversations.js";
 import { announce, element, setText, show } from "./dom.js";
-import { whyNotKept } from "./kept.js";
 import { isBroken, type Model } from "./model.js";
 import type { Settings } from "./settings.js";
 import { speed } from "./units.js";
@@ -19,10 +18,11 @@ const reading = element("reading");
 const LONG_PROMPT = 256;
 /** Who wants to know of a reply's tokens. */
 export interface Listener {
-  /** A reply begins. Gives which of its steps are to be told, if any. */
-  begin(): StepOptions | undefined;
+  /** A reply begins. Gives which of its steps are to be told. */
+  begin(): StepOptions;
   step(step: StepStats): void;
-  end(stats: Stats): void;
+  /** It has ended. A model that is gone tells nothing more. */
+  end(stats: Stats | undefined): void;
 }
 
 /** A reply in the making. */
@@ -33,6 +33,8 @@ interface Reply {
 }
 
 export class Chat {
+  /** Who else has the model at work, in words, if somebody has. */
+  blocked: string | undefined;
   private reply: Reply | undefined;
   private readonly view: ChatView;
 
@@ -44,7 +46,9 @@ export class Chat {
   ) {
     this.view = new ChatView({
       edit: (message, content) => this.ask(before(conversations.current, message), content),
-      regenerate: (message) => void this.answer(before(conversations.current, message) as Message),
+      answer: (question) => {
+        if (this.isFree()) void this.answer(question);
+      },
       choose: (message, version) => {
         before(conversations.current, message).chosen = version;
         conversations.save(conversations.current);
@@ -76,8 +80,11 @@ export class Chat {
 
   show(): void {
     const { current } = this.conversations;
+    if (this.reply && this.conversations.isDeleted(this.reply.conversation)) this.stop();
+    const hadFocus = [send, stop].includes(document.activeElement as HTMLButtonElement);
     send.hidden = this.isBusy;
     stop.hidden = !this.isBusy;
+    if (hadFocus) (this.isBusy ? stop : prompt).focus();
     this.view.show(current, this.reply?.answer, this.isBusy);
   }
 
@@ -85,48 +92,59 @@ export class Chat {
     this.reply?.abort.abort();
   }
 
-  /** Sends a question as if it had been typed. */
-  send(content = prompt.value.trim()): void {
-    if (!content || this.isBusy) return;
-    prompt.value = "";
+  /** Sends a question: what was typed, unless another is given. */
+  send(given?: string): void {
+    const content = given ?? prompt.value.trim();
+    if (!content || !this.isFree()) return;
+    if (given === undefined) prompt.value = "";
     const { current } = this.conversations;
     this.ask(shown(current).at(-1) ?? current, content);
   }
 
   private ask(after: Branch, content: string): void {
-    if (!this.isBusy) void this.answer(add(after, "user", content), after);
+    if (this.isFree()) void this.answer(add(after, "user", content), after);
   }
 
-  /** Has a question answered. Where nothing comes, a question that is new goes back to where it can be sent again. */
+  /** Whether a question can be answered now. Where it cannot, says why. */
+  private isFree(): boolean {
+    const elsewhere = this.reply && `a reply is being written in “${titleOf(this.reply.conversation)}”`;
+    const why = this.blocked ?? elsewhere;
+    if (why) show(error, `The model is at work: ${why}. Stop it, or wait.`);
+    return !why;
+  }
+
+  /** Has a question answered. Where nothing comes, one that is new goes back to where it can be sent again, if there is room. */
   private async answer(question: Message, isNewAfter?: Branch): Promise<void> {
     const conversation = this.conversations.current;
     const messages = this.messages(conversation, question);
+    show(error, undefined);
+    // Without the reply that is nothing yet: a tab that is closed now leaves no empty one.
+    this.conversations.save(conversation);
     const answer = add(question, "assistant", "");
     const abort = new AbortController();
     this.reply = { conversation, answer, abort };
-    show(error, undefined);
-    this.conversations.save(conversation);
+    this.conversations.writing = conversation;
+    this.conversations.onChange();
     let broken: PlumeError | undefined;
     try {
       await this.write(answer, messages, abort.signal);
     } catch (thrown) {
       // Where another model was loaded, what the last one wrote stays as far as it got.
-      const isWanted = !(thrown instanceof PlumeError && ["aborted", "disposed"].includes(thrown.code));
+      const isWanted = !(thrown instanceof PlumeError && thrown.code === "disposed");
       if (isWanted && !abort.signal.aborted) show(error, (thrown as Error).message);
       if (isBroken(thrown)) broken = thrown;
     }
     show(reading, undefined);
-    this.reply = undefined;
-    if (!answer.content) {
+    this.reply = this.conversations.writing = undefined;
+    if (answer.content) announce(`Reply: ${answer.content}`);
+    else {
       remove(question, answer);
-      if (isNewAfter) {
+      if (isNewAfter && !prompt.value && conversation === this.conversations.current) {
         remove(isNewAfter, question);
-        if (!prompt.value) prompt.value = question.content;
+        prompt.value = question.content;
       }
-    } else announce(`Reply: ${answer.content}`);
+    }
     this.conversations.save(conversation);
-    const lost = whyNotKept();
-    if (lost) show(error, lost);
     if (broken) await this.model.recover(broken);
   }
 
@@ -142,6 +160,7 @@ export class Chat {
   private async write(answer: Message, messages: ReturnType<Chat["messages"]>, signal: AbortSignal): Promise<void> {
     if (!this.model.lm) show(reading, "Waiting for the model …");
     const lm = await this.model.ready(signal);
+    const { name } = this.model;
     const steps = this.listener.begin();
     const { seed = Math.floor(Math.random() * 2 ** 31), max_tokens, ...sampling } = this.settings.sampling;
     const request = {
@@ -151,29 +170,29 @@ export class Chat {
       ...sampling,
       ...(max_tokens !== undefined && { max_tokens }),
     };
-    const told = steps && { steps, onStep: (step: StepStats) => this.listener.step(step) };
-    let cut = false;
+    const onStep = (step: StepStats) => this.listener.step(step);
+    let isCut = false;
     try {
-      const options = { signal, onPromptProgress: showReading, ...told };
+      const options = { signal, onPromptProgress: showReading, steps, onStep };
       for await (const { choices } of await lm.chat.completions.create(request, options)) {
         const [choice] = choices;
         if (choice?.delta.content) {
           answer.content += choice.delta.content;
           this.view.update(answer);
         }
-        cut = choice?.finish_reason === "length";
+        isCut = choice?.finish_reason === "length";
       }
+    } catch (thrown) {
+      const isReplaced = thrown instanceof PlumeError && thrown.code === "disposed";
+      // Nothing of it was read yet: the model that has come answers it.
+      if (isReplaced && !answer.content && !signal.aborted) return this.write(answer, messages, signal);
+      throw thrown;
     } finally {
       const stats = await lm.stats().catch(() => undefined);
       const rate = stats?.tokens_per_second;
-      const parts = [
-        this.model.name,
-        rate && `${speed(rate)} tokens/s`,
-        cut && "cut at its longest",
-        signal.aborted && "stopped",
-      ];
-      answer.note = parts.filter(Boolean).join(" · ");
-      if (stats) this.listener.end(stats);
+      const ends = [isCut && "cut at its longest", signal.aborted && "stopped"];
+      answer.note ||= [name, rate && `${speed(rate)} tokens/s`, ...ends].filter(Boolean).join(" · ");
+      this.listener.end(stats);
     }
   }
 }

@@ -35,12 +35,14 @@ export function conversationList(conversations: Conversations): { show(): void }
       const end = (isKept: boolean) => {
         if (renamed !== conversation) return;
         renamed = undefined;
-        if (isKept) conversations.rename(conversation, input.value);
+        if (isKept && input.value !== title) conversations.rename(conversation, input.value);
         else show();
       };
-      input.addEventListener("keydown", ({ key }) => {
-        if (key === "Enter") end(true);
-        if (key === "Escape") end(false);
+      input.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== "Escape") return;
+        event.stopPropagation();
+        end(event.key === "Enter");
+        list.querySelectorAll<HTMLElement>(".conversation")[conversations.list.indexOf(conversation)]?.focus();
       });
       input.addEventListener("blur", () => end(true));
       return make("li", {}, input);
@@ -74,11 +76,24 @@ export function conversationList(conversations: Conversations): { show(): void }
       ),
     );
   };
-  const show = () => list.replaceChildren(...conversations.list.map(row));
+  /** What is shown, so that it is made anew only where it is another. */
+  let shown = "";
+  const show = () => {
+    // A title that is being typed is left alone.
+    if (renamed && list.contains(document.activeElement) && list.querySelector("input")) return;
+    const state = JSON.stringify([
+      conversations.list.map((one) => [one.id, titleOf(one), one === conversations.current]),
+      renamed?.id,
+    ]);
+    if (state === shown) return;
+    shown = state;
+    list.replaceChildren(...conversations.list.map(row));
+  };
 
   element("undo-delete").addEventListener("click", () => {
     undo.hidden = true;
     conversations.restore();
+    list.querySelector<HTMLElement>("[aria-current]")?.focus();
   });
   element("new-chat").addEventListener("click", () => {
     conversations.begin();
@@ -86,8 +101,9 @@ export function conversationList(conversations: Conversations): { show(): void }
     element("prompt").focus();
   });
   toggle.addEventListener("click", () => open(side.hidden !== false));
-  side.addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape" || !isOver()) return;
+  side.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !isOver()) return;
+    event.stopPropagation();
     open(false);
     toggle.focus();
   });

@@ -24,7 +24,12 @@ export interface Conversation extends Branch {
 }
 
 export function newConversation(system = ""): Conversation {
-  return { id: crypto.randomUUID(), title: "", changed: Date.now(), system, next: [], chosen: 0 };
+  return { id: newId(), title: "", changed: Date.now(), system, next: [], chosen: 0 };
+}
+
+/** Not `randomUUID`, which pages that came without TLS do not have. */
+export function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
 }
 
 /** The message that is shown after a conversation's beginning or another message. */
@@ -69,7 +74,17 @@ export function asConversation(value: unknown): Conversation | undefined {
   if (!isRecord(value) || !isBranch(value)) return undefined;
   const { id, title, changed, system } = value;
   const texts = [id, title, system].every((text) => typeof text === "string");
-  return texts && typeof changed === "number" ? (value as unknown as Conversation) : undefined;
+  if (!texts || typeof changed !== "number") return undefined;
+  const conversation = value as unknown as Conversation;
+  dropEmpty(conversation);
+  return conversation;
+}
+
+/** Drops replies of which nothing came: the page was closed before. */
+function dropEmpty(branch: Branch): void {
+  branch.next = branch.next.filter(({ role, content }) => role === "user" || content !== "");
+  branch.chosen = Math.max(Math.min(branch.chosen, branch.next.length - 1), 0);
+  branch.next.forEach(dropEmpty);
 }
 
 function isBranch(value: Record<string, unknown>): boolean {

@@ -1,23 +1,26 @@
-// All conversations, the newest first, each kept under its own name.
-import { asConversation, newConversation, type Conversation } from "./conversation.js";
+// All conversations, the newest first, each kept under its own name. Other tabs keep theirs in the same place.
+import { asConversation, newConversation, newId, type Conversation } from "./conversation.js";
 import { names, onOtherTab, read, write } from "./kept.js";
 
 const NAME = "conversation.";
 
 export class Conversations {
-  list: Conversation[] = [];
+  list: Conversation[];
   current: Conversation;
+  /** The one that a reply is being written in. */
+  writing: Conversation | undefined;
   /** Told when the list or the current conversation is another. */
   onChange = () => {};
-  private deleted: Conversation | undefined;
+  /** By their ids, here or in another tab: what is still done in them is not kept. */
+  private readonly deleted = new Set<string>();
+  private last: Conversation | undefined;
 
   constructor() {
-    this.readAll();
+    const found = names(NAME).map((name) => asConversation(read(name)));
+    this.list = found.filter((one) => one !== undefined).sort(newestFirst);
     this.current = newConversation(this.list[0]?.system);
     onOtherTab((name) => {
-      if (!name.startsWith(NAME)) return;
-      this.readAll();
-      this.onChange();
+      if (name.startsWith(NAME)) this.follow(name.slice(NAME.length));
     });
   }
 
@@ -31,55 +34,70 @@ export class Conversations {
     this.onChange();
   }
 
-  /** Keeps a conversation as it is now. */
+  /** Keeps a conversation as it is now, as the newest. One that was deleted stays so. */
   save(conversation: Conversation): void {
     conversation.changed = Date.now();
-    if (conversation.next.length === 0) {
-      this.list = this.list.filter((other) => other !== conversation);
-      write(NAME + conversation.id, undefined);
-    } else {
-      this.list = [conversation, ...this.list.filter((other) => other !== conversation)];
-      write(NAME + conversation.id, conversation);
-    }
-    this.onChange();
+    this.keep(conversation);
   }
 
   rename(conversation: Conversation, title: string): void {
     conversation.title = title.trim();
-    write(NAME + conversation.id, conversation);
-    this.onChange();
+    this.keep(conversation);
   }
 
   /** Deletes a conversation, until {@link restore}. */
   delete(conversation: Conversation): void {
-    this.deleted = conversation;
+    this.last = conversation;
+    this.deleted.add(conversation.id);
     this.list = this.list.filter((other) => other !== conversation);
     write(NAME + conversation.id, undefined);
     if (this.current === conversation) this.begin();
     else this.onChange();
   }
 
-  /** Brings back what was deleted last. */
-  restore(): void {
-    const conversation = this.deleted;
-    this.deleted = undefined;
-    if (!conversation) return;
-    const { changed } = conversation;
-    this.save(conversation);
-    conversation.changed = changed;
-    write(NAME + conversation.id, conversation);
-    this.list.sort(newestFirst);
-    this.choose(conversation);
+  isDeleted(conversation: Conversation): boolean {
+    return this.deleted.has(conversation.id);
   }
 
-  /** Reads what is kept. What is in use here stays the same object. */
-  private readAll(): void {
-    const found = names(NAME).map((name) => asConversation(read(name)));
-    const mine = (other: Conversation) => (other.id === this.current?.id ? this.current : other);
-    this.list = found
-      .filter((one) => one !== undefined)
-      .map(mine)
-      .sort(newestFirst);
+  /** Brings back what was deleted last. */
+  restore(): void {
+    const conversation = this.last;
+    this.last = undefined;
+    if (!conversation) return;
+    this.deleted.delete(conversation.id);
+    this.current = conversation;
+    this.keep(conversation);
+  }
+
+  private keep(conversation: Conversation): void {
+    if (!this.isDeleted(conversation)) {
+      const others = this.list.filter((other) => other !== conversation);
+      const isEmpty = conversation.next.length === 0;
+      this.list = isEmpty ? others : [conversation, ...others].sort(newestFirst);
+      write(NAME + conversation.id, isEmpty ? undefined : conversation);
+    }
+    this.onChange();
+  }
+
+  /** Does what another tab has done to a conversation. Every conversation here stays the same object. */
+  private follow(id: string): void {
+    const mine = [this.current, ...this.list].find((one) => one.id === id);
+    const theirs = asConversation(read(NAME + id));
+    if (!theirs) {
+      this.deleted.add(id);
+      this.list = this.list.filter((one) => one.id !== id);
+    } else {
+      this.deleted.delete(id);
+      if (mine && mine === this.writing) {
+        // Both go on with it: each keeps its own.
+        mine.id = newId();
+        this.list.push(theirs);
+      } else if (mine) Object.assign(mine, theirs);
+      if (mine && !this.list.includes(mine)) this.list.push(mine);
+      else if (!mine) this.list.push(theirs);
+      this.list.sort(newestFirst);
+    }
+    this.onChange();
   }
 }
 

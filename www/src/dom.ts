@@ -44,3 +44,16 @@ export function setText(place: Node, text: string): void {
 export function announce(text: string): void {
   element("announce").textContent = text;
 }
+
+/** Copies a text. Gives what went wrong, if something did. */
+export async function copyText(text: string): Promise<string | undefined> {
+  // Pages that came without TLS have no clipboard.
+  const clipboard = navigator.clipboard as Clipboard | undefined;
+  if (!clipboard) return "The browser lets only pages that came by https copy.";
+  try {
+    await clipboard.writeText(text);
+    return undefined;
+  } catch (error) {
+    return `It could not be copied: ${(error as Error).message}`;
+  }
+}

@@ -2,13 +2,13 @@
 
 const PREFIX = "plume.";
 let storage: Storage | undefined;
-/** Why nothing is kept, once that is known. */
-let failure: string | undefined;
+/** The names whose newest value could not be kept. */
+const lost = new Set<string>();
 
 try {
   storage = localStorage;
 } catch {
-  failure = "This browser lets the page keep nothing: conversations are gone when the page is closed.";
+  // Forbidden by the visitor.
 }
 
 /** What is kept under a name, if it is there and is JSON. */
@@ -25,10 +25,9 @@ export function write(name: string, value: unknown): void {
   try {
     if (value === undefined) storage?.removeItem(PREFIX + name);
     else storage?.setItem(PREFIX + name, JSON.stringify(value));
-    if (storage) failure = undefined;
+    lost.delete(name);
   } catch {
-    failure =
-      "The browser's room for this page is full: delete conversations, or newer ones are gone when it is closed.";
+    lost.add(name);
   }
 }
 
@@ -41,10 +40,12 @@ export function names(beginning: string): string[] {
 
 /** Why not everything is kept, if that is so. */
 export function whyNotKept(): string | undefined {
-  return failure;
+  if (!storage) return "This browser lets the page keep nothing: conversations are gone when it is closed.";
+  if (lost.size === 0) return undefined;
+  return "The browser's room for this page is full: delete conversations, or what was said last is gone when it is closed.";
 }
 
-/** Tells when another tab has kept something, with its name. */
+/** Tells when another tab has kept something, or forgotten it, with its name. */
 export function onOtherTab(listener: (name: string) => void): void {
   addEventListener("storage", ({ key }) => {
     if (key?.startsWith(PREFIX)) listener(key.slice(PREFIX.length));

@@ -1,7 +1,7 @@
 // The page: puts its parts together. Each part says at its head what it is.
 import type { LoadOptions } from "plume-lm";
 import { benchmarkView } from "./benchmark/view.js";
-import { EMBEDDED } from "./catalogue.js";
+import { EMBEDDED, HUB } from "./catalogue.js";
 import { Chat } from "./chat.js";
 import { conversationList } from "./conversation-list.js";
 import { Conversations } from "./conversations.js";
@@ -12,6 +12,7 @@ import { Model } from "./model.js";
 import { modelsDialog } from "./models-dialog.js";
 import { notice } from "./notices.js";
 import { startServiceWorker } from "./offline.js";
+import { whyNotKept } from "./kept.js";
 import { keepSettings, keptSettings } from "./settings.js";
 import { settingsDialog } from "./settings-dialog.js";
 
@@ -24,30 +25,30 @@ const SUGGESTIONS = [
 
 const settings = keptSettings();
 const conversations = new Conversations();
-const model = new Model(choices());
+const chosen = choices();
+const model = new Model(chosen);
 const instruments = new Instruments();
 const chat = new Chat(model, conversations, settings, instruments);
 const list = conversationList(conversations);
 const loading = loadingBar(model);
-const benchmark = benchmarkView(model, () => chat.isBusy);
+const benchmark = benchmarkView(model, chat);
 
 settingsDialog(settings, conversations);
-modelsDialog(model);
+modelsDialog(model, chosen.hub ?? HUB);
 
 conversations.onChange = () => {
   chat.show();
   list.show();
   benchmark.show();
+  notice("kept", whyNotKept());
 };
 model.onChange = () => {
+  setText(element("model-name"), model.name || "no model");
   loading.show();
   benchmark.show();
 };
 model.onError = (message) => show(element("load-error"), message);
-model.onLoaded = () => {
-  setText(element("model-name"), model.name);
-  void showDevice();
-};
+model.onLoaded = () => void showDevice();
 
 /** What the page's address chooses: ?device=cpu, or ?hub=https://… for a mirror of the hub. */
 function choices(): LoadOptions {
@@ -60,9 +61,10 @@ function choices(): LoadOptions {
 async function showDevice(): Promise<void> {
   const lm = model.lm!;
   await instruments.showModel(lm);
-  const { gpu_unavailable } = await lm.stats();
+  // Another model may have taken its place.
+  const { gpu_unavailable } = (await lm.stats().catch(() => undefined)) ?? {};
   const why = gpu_unavailable && `The model runs on the CPU, without a GPU's speed: ${gpu_unavailable}.`;
-  notice("device", why || undefined);
+  notice("device", why || undefined, { once: true });
 }
 
 for (const text of SUGGESTIONS) element("suggestions").append(button(text, () => chat.send(text)));
@@ -83,9 +85,8 @@ showPart();
 const toggle = element("toggle-instruments");
 const panel = element("instruments");
 function showInstruments(isShown: boolean): void {
-  panel.hidden = !isShown;
+  instruments.toggle(isShown);
   toggle.setAttribute("aria-expanded", String(isShown));
-  instruments.request();
 }
 toggle.addEventListener("click", () => {
   const isShown = panel.hidden !== false;
@@ -97,5 +98,11 @@ showInstruments(settings.instruments ?? matchMedia("(min-width: 900px)").matches
 
 chat.show();
 if (matchMedia("(hover: hover)").matches) element("prompt").focus();
-await startServiceWorker();
-await model.open(EMBEDDED.source, EMBEDDED.name);
+/** Whether nothing is lost where the page begins again. */
+function isUntouched(): boolean {
+  const { value } = element<HTMLTextAreaElement>("prompt");
+  return !model.load && !model.lm && !value && !document.querySelector(".message, dialog[open]");
+}
+await startServiceWorker(isUntouched);
+// A visitor may have been faster.
+if (!model.load && !model.lm) await model.open(EMBEDDED.source, EMBEDDED.name);

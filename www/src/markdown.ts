@@ -3,29 +3,19 @@
 import { Lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { make } from "./dom.js";
 
-/** The text as it is shown in an element, block by block. */
-interface Shown {
-  blocks: string[];
-}
-
-const shown = new WeakMap<HTMLElement, Shown>();
+/** The blocks that an element shows. */
+const shown = new WeakMap<HTMLElement, string[]>();
 
 /** Shows a text. Blocks that are there already, as while a reply grows, are left alone. */
 export function showMarkdown(place: HTMLElement, text: string): void {
   const blocks = Lexer.lex(text).filter(({ type }) => type !== "space" && type !== "def");
-  const before = shown.get(place)?.blocks ?? [];
+  const before = shown.get(place) ?? [];
   const raw = blocks.map((block) => block.raw);
   let same = 0;
   while (same < raw.length && raw[same] === before[same]) same++;
   while (place.childNodes.length > same) place.lastChild!.remove();
   place.append(...blocks.slice(same).map(block));
-  shown.set(place, { blocks: raw });
-}
-
-/** Forgets what an element shows, as where something else is put in it. */
-export function clearMarkdown(place: HTMLElement): void {
-  shown.delete(place);
-  place.replaceChildren();
+  shown.set(place, raw);
 }
 
 function block(token: Token): Node {

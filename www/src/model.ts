@@ -20,8 +20,10 @@ export class Model {
   onLoaded = () => {};
   /** Told what went wrong; of nothing, when it does not matter any more. */
   onError: (message: string | undefined) => void = () => {};
-  private control: LoadControl | undefined;
   private abort: AbortController | undefined;
+  /** Of the load under way; and of the model in use, by which it is loaded again, too. */
+  private control: LoadControl | undefined;
+  private own = new LoadControl();
   private waiting: (() => void)[] = [];
 
   /** `device` and `hub` as `Plume.load` takes them; they are checked there. */
@@ -42,30 +44,39 @@ export class Model {
   /** Loads a model. Tells whether it is there. */
   async open(source: ModelSource, name: string): Promise<boolean> {
     this.onError(undefined);
-    return this.run(
-      name,
-      async (options) => {
-        const loaded = await Plume.load(source, { ...options, ...this.choices });
+    const control = new LoadControl();
+    try {
+      return await this.run(name, control, async (options) => {
+        const loaded = await Plume.load(source, { ...options, ...this.choices, control });
         this.lm?.dispose();
-        this.lm = loaded;
-        this.name = name;
+        [this.lm, this.name, this.own] = [loaded, name, control];
         this.onLoaded();
-      },
-      (error) => {
-        const kept = this.lm ? ` ${this.name} is still loaded.` : "";
-        this.onError(`${name} could not be loaded. ${error.message}.${kept}`);
-      },
-    );
+      });
+    } catch (error) {
+      const kept = this.lm ? ` ${this.name} is still loaded.` : "";
+      this.onError(`${name} could not be loaded. ${(error as Error).message}.${kept}`);
+      return false;
+    }
   }
 
   /** Loads the same model again after its device was lost or it crashed. Tells whether it is there. */
   async recover(broken: PlumeError): Promise<boolean> {
-    const lm = this.lm;
+    const { lm, name } = this;
     if (!lm) return false;
-    const reload = ({ onProgress, signal }: LoadOptions) =>
-      lm.reload({ ...(onProgress && { onProgress }), ...(signal && { signal }) });
-    const isBack = await this.run(this.name, reload, (error) => this.onError(error.message));
+    let why = "";
+    const isBack = await this.run(name, this.own, (options) => lm.reload(options)).catch((error: Error) => {
+      why = ` ${error.message}.`;
+      return false;
+    });
     if (isBack) this.onError(`${broken.message}. The model was loaded again: you can go on.`);
+    else if (this.lm === lm) {
+      // It answers nothing any more.
+      lm.dispose();
+      this.lm = undefined;
+      this.name = "";
+      this.onError(`${broken.message}. ${name} was not loaded again.${why} Choose a model to go on.`);
+      this.onChange();
+    }
     return isBack;
   }
 
@@ -80,13 +91,14 @@ export class Model {
     this.abort?.abort();
   }
 
+  /** Runs a load. Tells whether it came to its end; it was given up, where it did not. */
   private async run(
     name: string,
-    task: (options: LoadOptions) => Promise<void>,
-    failed: (error: Error) => void,
+    control: LoadControl,
+    task: (options: Required<Pick<LoadOptions, "onProgress" | "signal">>) => Promise<void>,
   ): Promise<boolean> {
     this.cancel();
-    const [abort, control] = [new AbortController(), new LoadControl()];
+    const abort = new AbortController();
     const load: Load = { name, progress: undefined, paused: false };
     [this.abort, this.control, this.load] = [abort, control, load];
     this.onChange();
@@ -95,12 +107,13 @@ export class Model {
       this.onChange();
     };
     try {
-      await task({ onProgress, signal: abort.signal, control });
+      await task({ onProgress, signal: abort.signal });
       return true;
     } catch (error) {
-      if (!(error instanceof PlumeError && error.code === "aborted")) failed(error as Error);
-      return false;
+      if (abort.signal.aborted) return false;
+      throw error;
     } finally {
+      control.resume();
       if (this.load === load) this.load = this.abort = this.control = undefined;
       for (const resume of this.waiting.splice(0)) resume();
       this.onChange();

@@ -11,7 +11,8 @@ const url = element<HTMLInputElement>("url");
 const file = element<HTMLInputElement>("file");
 const kept = element("kept");
 
-export function modelsDialog(model: Model): void {
+/** `hub` is where models come from by name. */
+export function modelsDialog(model: Model, hub: string): void {
   const open = (source: ModelSource, name: string) => {
     dialog.close();
     void model.open(source, name);
@@ -19,7 +20,7 @@ export function modelsDialog(model: Model): void {
 
   element("open-models").addEventListener("click", () => {
     dialog.showModal();
-    void showKept(open);
+    void showKept(open, hub);
   });
   element<HTMLFormElement>("load-url").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -31,49 +32,54 @@ export function modelsDialog(model: Model): void {
     file.value = "";
     if (files.length > 0) open(...ofFiles(files));
   });
-  element("catalogue").replaceChildren(...CATALOGUE.map((entry) => card(entry, open)));
+  element("catalogue").replaceChildren(...CATALOGUE.map((entry) => card(entry, hub, open)));
   dropTarget(open);
 }
 
 type Open = (source: ModelSource, name: string) => void;
 
 /** A model, with all that there is to know before it is downloaded. */
-function card(entry: CatalogueModel, open: Open): HTMLElement {
-  const { name, source, about, size, licence, from } = entry;
+function card(entry: CatalogueModel, hub: string, open: Open): HTMLElement {
+  const { name, source, about, size, licence, repository } = entry;
   const facts: [string, string | Node][] = [
-    ["Size", from ? `${bytes(size)} to download, once` : bytes(size)],
+    ["Size", repository ? `${bytes(size)} to download, once` : bytes(size)],
     ["Memory", `about ${bytes(memoryOf(entry))}`],
     ["Licence", licence],
   ];
-  if (from) {
-    const page = make("a", { href: from.page, target: "_blank", rel: "noopener noreferrer" }, from.server);
-    facts.push(["From", page]);
+  if (repository) {
+    const link = { href: `${hub}/${repository}`, target: "_blank", rel: "noopener noreferrer" };
+    facts.push(["From", make("a", link, URL.canParse(hub) ? new URL(hub).host : hub)]);
   }
   const list = make("dl", {});
   for (const [term, fact] of facts) list.append(make("dt", {}, term), make("dd", {}, fact));
-  const room = make("p", { className: "warning", hidden: true });
   const start = () => {
     // So that the browser does not throw away what took long to come.
-    if (from) void navigator.storage?.persist?.().catch(() => false);
+    if (repository) void navigator.storage?.persist?.().catch(() => false);
     open(source, name);
   };
-  const load = button(from ? "Download" : "Load", start, {
-    attributes: { "aria-label": `${from ? "Download" : "Load"} ${name}` },
-  });
-  if (from) void warnOfRoom(size, room);
+  const verb = repository ? "Download" : "Load";
+  const load = button(verb, start, { attributes: { "aria-label": `${verb} ${name}` } });
+  const room = make("p", { className: "warning", hidden: true });
   return make("article", { className: "card" }, make("h3", {}, name), make("p", {}, about), list, room, load);
 }
 
-/** Says so where the browser will not have room for so many bytes. */
-async function warnOfRoom(size: number, place: HTMLElement): Promise<void> {
+/** Says so where the browser will not have room for a model, of which some may be kept already. */
+async function warnOfRoom(files: CachedFile[], hub: string): Promise<void> {
   const { quota, usage } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
-  if (quota === undefined || usage === undefined || quota - usage > size) return;
-  const room = bytes(Math.max(quota - usage, 0));
-  show(place, `The browser has room for ${room} here: the model can be used, but is downloaded again at each visit.`);
+  if (quota === undefined || usage === undefined) return;
+  const room = Math.max(quota - usage, 0);
+  for (const [index, { size, repository, file }] of CATALOGUE.entries()) {
+    if (!repository || !file) continue;
+    const own = files.filter(({ url }) => url.startsWith(`${hub}/${repository}/`) && url.endsWith(file));
+    const missing = size - own.reduce((sum, { stored }) => sum + stored, 0);
+    const place = element("catalogue").querySelectorAll<HTMLElement>(".warning")[index]!;
+    const warning = `The browser has room for ${bytes(room)} here: the model can be used, but is downloaded again at each visit.`;
+    show(place, missing > room ? warning : undefined);
+  }
 }
 
 /** Lists what is kept. */
-async function showKept(open: Open): Promise<void> {
+async function showKept(open: Open, hub: string): Promise<void> {
   const total = element("kept-total");
   let files: CachedFile[];
   try {
@@ -82,19 +88,27 @@ async function showKept(open: Open): Promise<void> {
     kept.replaceChildren();
     return show(total, `What is kept cannot be read: ${(error as Error).message}.`);
   }
+  void warnOfRoom(files, hub);
   const models = keptModels(files);
   const stored = files.reduce((sum, file) => sum + file.stored, 0);
-  kept.replaceChildren(...models.map((one) => keptRow(one, open)));
+  const again = () => showKept(open, hub);
+  kept.replaceChildren(...models.map((one) => keptRow(one, open, again)));
   show(total, models.length === 0 ? "Nothing." : `${bytes(stored)} together. ${await durability()}`);
 }
 
-function keptRow(one: KeptModel, open: Open): HTMLElement {
+function keptRow(one: KeptModel, open: Open, again: () => Promise<void>): HTMLElement {
   const { name, size, stored, source } = one;
   const isEmbedded = String(source) === String(EMBEDDED.source);
   const amount = stored === size ? bytes(size) : `${bytes(stored)} of ${bytes(size)}`;
   const forget = async () => {
-    for (const file of one.files) await Plume.cache.delete(file.url);
-    await showKept(open);
+    try {
+      for (const file of one.files) await Plume.cache.delete(file.url);
+      await again();
+    } catch (error) {
+      show(element("kept-total"), `${name} could not be deleted: ${(error as Error).message}.`);
+    }
+    // The button is gone with its row.
+    (kept.querySelector<HTMLElement>("button") ?? url).focus();
   };
   return make(
     "li",

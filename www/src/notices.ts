@@ -2,15 +2,28 @@
 import { button, element, make } from "./dom.js";
 import { read, write } from "./kept.js";
 
-/** Shows a notice, in place of the one of the same name, until it is closed, which is for good; without a text, takes that away. */
-export function notice(name: string, text: string | undefined, ...actions: HTMLElement[]): void {
+/** What a notice may have beside its text. */
+interface NoticeOptions {
+  actions?: HTMLElement[];
+  /** Whether who closes it need not read the same at another visit. */
+  once?: boolean;
+}
+
+/** Shows a notice until it is closed, in place of the one of the same name; without a text, takes that away. */
+export function notice(
+  name: string,
+  text: string | undefined,
+  { actions = [], once = false }: NoticeOptions = {},
+): void {
   const id = `notice-${name}`;
-  document.getElementById(id)?.remove();
+  const shown = document.getElementById(id);
+  if (shown?.firstChild?.textContent === text) return;
+  shown?.remove();
   const closed = `closed.${name}`;
-  if (!text || read(closed) === text) return;
+  if (!text || (once && read(closed) === text)) return;
   const dismiss = () => {
     made.remove();
-    write(closed, text);
+    if (once) write(closed, text);
   };
   const close = button("Close", dismiss, { attributes: { "aria-label": "Close this notice" } });
   const made = make("p", { id, className: "notice" }, make("span", {}, text), ...actions, close);

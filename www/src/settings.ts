@@ -90,9 +90,9 @@ const PLAIN: Sampling = {
 };
 
 export const PRESETS: Record<string, Partial<Sampling>> = {
-  Precise: { temperature: 0, top_p: 1, top_k: 0, min_p: 0 },
-  Balanced: { temperature: 0.6, top_p: 1, top_k: 0, min_p: 0 },
-  Lively: { temperature: 1, top_p: 0.95, top_k: 0, min_p: 0.02 },
+  Precise: { temperature: 0, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
+  Balanced: { temperature: 0.6, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
+  Lively: { temperature: 1, top_p: 0.95, top_k: 0, min_p: 0.02, repetition_penalty: 1 },
 };
 
 export const THEMES = ["system", "light", "dark"] as const;

@@ -21,12 +21,14 @@ export const COLUMNS = ["Context", "Reading, tokens/s", "First token, ms", "Writ
 
 /** A row as it is read. */
 export function cells(row: Row): string[] {
+  const told = (value: number | undefined, tell: (value: number) => string) =>
+    value === undefined ? "–" : tell(value);
   return [
     String(row.context),
-    speed(row.prefill_tokens_per_second),
-    row.time_to_first_token_ms.toFixed(0),
-    row.decode_tokens_per_second === undefined ? "–" : speed(row.decode_tokens_per_second),
-    row.density === undefined ? "–" : percent(row.density),
+    told(row.prefill_tokens_per_second, speed),
+    told(row.time_to_first_token_ms, (milliseconds) => milliseconds.toFixed(0)),
+    told(row.decode_tokens_per_second, speed),
+    told(row.density, percent),
   ];
 }
 

@@ -1,5 +1,5 @@
 // Measures the model that is loaded: how fast it reads prompts of several lengths, and how fast it writes on from each.
-import type { Plume, StepOptions, StepStats } from "plume-lm";
+import type { Plume, StepStats } from "plume-lm";
 
 /** Lengths of the context, in tokens, as far as the model allows. */
 const LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096];
@@ -8,16 +8,16 @@ const WRITTEN = 64;
 /** Replies that a length may take: a model may end them early. */
 const ATTEMPTS = 8;
 
-/** Density is looked at now and then, so that looking takes next to no time. */
-const STEPS: StepOptions = { interval: 10 };
+/** Tokens whose density is looked at, apart from all that is timed: looking takes some of the model's time. */
+const LOOKED_AT = 16;
 
 /** What was measured at one length. */
 export interface Row {
   /** Tokens of the prompt, as they were counted. */
   context: number;
-  prefill_tokens_per_second: number;
-  time_to_first_token_ms: number;
-  /** Undefined where the model ended every reply at once. */
+  /** These are undefined where the model ended every reply at once. */
+  prefill_tokens_per_second: number | undefined;
+  time_to_first_token_ms: number | undefined;
   decode_tokens_per_second: number | undefined;
   decoded_tokens: number;
   /** The fraction of neurons that were not zero while it wrote. */
@@ -53,26 +53,25 @@ async function measure(lm: Plume, prompt: string, signal: AbortSignal): Promise<
   let first: number | undefined;
   let tokens = 0;
   let seconds = 0;
-  const densities: number[] = [];
-  const onStep = ({ completion_tokens, density }: StepStats) => {
-    // The first comes of the prompt.
-    if (completion_tokens > 1) densities.push(mean(density));
-  };
   for (let attempt = 0; attempt < ATTEMPTS && tokens < WRITTEN; attempt++) {
     const request = { prompt, max_tokens: WRITTEN - tokens + 1, temperature: 0.8, seed: attempt };
-    const { usage } = await lm.completions.create(request, { signal, onStep, steps: STEPS });
+    const { usage } = await lm.completions.create(request, { signal });
     const { time_to_first_token_ms, tokens_per_second } = await lm.stats();
     context = usage!.prompt_tokens;
     // Only the first reply reads all of the prompt.
-    first ??= time_to_first_token_ms ?? 0;
+    first ??= time_to_first_token_ms;
     if (!tokens_per_second) continue; // The model ended it at once.
     tokens += usage!.completion_tokens - 1;
     seconds += (usage!.completion_tokens - 1) / tokens_per_second;
   }
+  const densities: number[] = [];
+  // The first token comes of the prompt.
+  const onStep = ({ completion_tokens, density }: StepStats) => completion_tokens > 1 && densities.push(mean(density));
+  await lm.completions.create({ prompt, max_tokens: LOOKED_AT, temperature: 0.8, seed: 0 }, { signal, onStep });
   return {
     context,
-    prefill_tokens_per_second: (context / first!) * 1000,
-    time_to_first_token_ms: first!,
+    prefill_tokens_per_second: first === undefined ? undefined : (context / first) * 1000,
+    time_to_first_token_ms: first,
     decode_tokens_per_second: tokens > 0 ? tokens / seconds : undefined,
     decoded_tokens: tokens,
     density: densities.length > 0 ? mean(densities) : undefined,

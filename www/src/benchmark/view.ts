@@ -1,6 +1,8 @@
 // The part of the page that measures the visitor's machine.
-import { element, make, setText } from "../dom.js";
-import type { Model } from "../model.js";
+import type { Plume, PlumeError } from "plume-lm";
+import type { Chat } from "../chat.js";
+import { copyText, element, make, setText } from "../dom.js";
+import { isBroken, type Model } from "../model.js";
 import { asJson, asText, cells, machine, type Result } from "./report.js";
 import { benchmark } from "./run.js";
 
@@ -12,15 +14,18 @@ const rows = element("benchmark-table").querySelector("tbody")!;
 const share = element<HTMLButtonElement>("share");
 const copied = element("copied");
 
-/** `isBusy` tells whether the model is at work for somebody else. */
-export function benchmarkView(model: Model, isBusy: () => boolean): { show(): void } {
+/** While it runs, the chat waits, and the other way round: both would be slower, and nobody knew how fast the model is. */
+export function benchmarkView(model: Model, chat: Chat): { show(): void } {
   let abort: AbortController | undefined;
   let result: Result | undefined;
 
   const show = () => {
-    run.disabled = !model.lm || isBusy();
+    const hadFocus = [run, stop].includes(document.activeElement as HTMLButtonElement);
+    chat.blocked = abort && "the benchmark is running";
+    run.disabled = !model.lm || chat.isBusy;
     run.hidden = abort !== undefined;
     stop.hidden = abort === undefined;
+    if (hadFocus) (abort ? stop : run).focus();
     place.hidden = !result || result.rows.length === 0;
   };
 
@@ -28,50 +33,33 @@ export function benchmarkView(model: Model, isBusy: () => boolean): { show(): vo
     const { lm, name } = model;
     if (!lm || abort) return;
     const mine = (abort = new AbortController());
-    const { backend, adapter, context_length, weight_bytes } = await lm.stats();
-    result = {
-      benchmark: "plume-page",
-      model: name,
-      backend,
-      adapter,
-      context_length,
-      weight_bytes,
-      browser: navigator.userAgent,
-      processors: navigator.hardwareConcurrency,
-      date: new Date().toISOString(),
-      rows: [],
-    };
-    rows.replaceChildren();
-    setText(element("benchmark-machine"), machine(result));
     setText(progress, "Measuring …");
     show();
+    let broken: PlumeError | undefined;
     try {
+      result = await resultOf(lm, name);
+      rows.replaceChildren();
+      setText(element("benchmark-machine"), machine(result));
       for await (const row of benchmark(lm, mine.signal)) {
         result.rows.push(row);
         const [context, ...others] = cells(row);
-        rows.append(
-          make("tr", {}, make("th", { scope: "row" }, context!), ...others.map((cell) => make("td", {}, cell))),
-        );
+        const head = make("th", { scope: "row" }, context!);
+        rows.append(make("tr", {}, head, ...others.map((cell) => make("td", {}, cell))));
         setText(progress, `Measured at ${context} tokens …`);
         show();
       }
       setText(progress, "Done.");
     } catch (error) {
       setText(progress, mine.signal.aborted ? "Stopped." : `It could not go on: ${(error as Error).message}.`);
+      if (isBroken(error)) broken = error;
     } finally {
       abort = undefined;
       show();
     }
+    if (broken) await model.recover(broken);
   };
 
-  const copy = async (text: string) => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setText(copied, "Copied.");
-    } catch (error) {
-      setText(copied, `It could not be copied: ${(error as Error).message}`);
-    }
-  };
+  const copy = async (text: string) => setText(copied, (await copyText(text)) ?? "Copied.");
 
   run.addEventListener("click", () => void start());
   stop.addEventListener("click", () => abort?.abort());
@@ -84,4 +72,21 @@ export function benchmarkView(model: Model, isBusy: () => boolean): { show(): vo
   });
   show();
   return { show };
+}
+
+/** A result without rows. */
+async function resultOf(lm: Plume, model: string): Promise<Result> {
+  const { backend, adapter, context_length, weight_bytes } = await lm.stats();
+  return {
+    benchmark: "plume-page",
+    model,
+    backend,
+    adapter,
+    context_length,
+    weight_bytes,
+    browser: navigator.userAgent,
+    processors: navigator.hardwareConcurrency,
+    date: new Date().toISOString(),
+    rows: [],
+  };
 }

@@ -21,10 +21,8 @@ export class HeatMap {
   private last: Seen | undefined;
 
   constructor(readonly canvas: HTMLCanvasElement) {
-    this.context = canvas.getContext("2d", { willReadFrequently: false })!;
+    this.context = canvas.getContext("2d")!;
     canvas.width = REMEMBERED;
-    addEventListener("themechange", () => this.recolour());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
   }
 
   /** Draws the tokens that are not drawn yet. */
@@ -68,11 +66,12 @@ export class HeatMap {
     return { column, layer };
   }
 
-  /** The next drawing draws all, in the colours of the page as it is then. */
-  private recolour(): void {
+  /** Draws nothing any more of what was seen; what is drawn next has the page's colours as they are then. */
+  clear(): void {
     this.shades = [];
     this.drawn = this.layers = 0;
     this.last = undefined;
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
   }
 }
 

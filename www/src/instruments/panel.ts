@@ -10,8 +10,8 @@ import { Recorder } from "./recorder.js";
 
 /** Milliseconds between two drawings: more often numbers could not be read, and drawing takes time from the model. */
 const INTERVAL = 150;
-/** Tokens that come faster are not all told: nobody could see them, and each takes some of the model's time. */
-const STEPS: StepOptions = { interval: 50, top_logprobs: 6 };
+/** The least milliseconds between two tokens that are told: of more nobody could see all, and each takes some of the model's time. */
+const TOLD = 50;
 /** The chosen token and its rivals. */
 const CANDIDATES = 6;
 const LEGEND = "The newest token is on the right.";
@@ -19,6 +19,8 @@ const LEGEND = "The newest token is on the right.";
 export class Instruments implements Listener {
   private readonly place = element("instruments");
   private readonly recorder = new Recorder();
+  /** Which steps the reply under way tells: none while nobody can see them. */
+  private readonly steps: StepOptions = { top_logprobs: CANDIDATES };
   private stats: Stats | undefined;
   /** Whether a reply is under way. */
   private isWriting = false;
@@ -74,14 +76,27 @@ export class Instruments implements Listener {
       ),
       instrument("Device", "What the model runs on, and what it offers.", this.device),
     );
-    this.weights.show(0, "–", "");
-    this.cache.show(0, "–", "");
     canvas.addEventListener("mousemove", (event) => this.point(this.heatMap.at(event)));
     canvas.addEventListener("mouseleave", () => this.point(undefined));
     canvas.addEventListener("keydown", (event) => this.pointByKey(event));
     canvas.addEventListener("blur", () => this.point(undefined));
-    document.addEventListener("visibilitychange", () => this.request());
-    this.describe();
+    document.addEventListener("visibilitychange", () => this.changed());
+    for (const [target, event] of [
+      [window, "themechange"],
+      [matchMedia("(prefers-color-scheme: dark)"), "change"],
+    ] as const)
+      target.addEventListener(event, () => {
+        this.heatMap.clear();
+        this.request();
+      });
+    this.clear();
+    this.changed();
+  }
+
+  /** Shows them, or hides them. */
+  toggle(isShown: boolean): void {
+    this.place.hidden = !isShown;
+    this.changed();
   }
 
   /** Whether anybody can see them. */
@@ -91,6 +106,8 @@ export class Instruments implements Listener {
 
   /** Shows a model that was loaded. */
   async showModel(lm: Plume): Promise<void> {
+    // What is known of another model's tokens says nothing of this one's.
+    this.clear();
     this.stats = await lm.stats().catch(() => undefined);
     if (!this.stats) return;
     const { adapter, adapter_features, context_length, weight_bytes, gpu_unavailable } = this.stats;
@@ -105,12 +122,14 @@ export class Instruments implements Listener {
     this.request();
   }
 
-  begin(): StepOptions | undefined {
+  begin(): StepOptions {
     this.isWriting = true;
+    // Nobody is told: what is there belongs to an older reply.
+    if (!this.isVisible) this.clear();
     // The first drawing has something to show.
     this.lastDrawn = performance.now();
     this.recorder.begin(this.lastDrawn);
-    return this.isVisible ? STEPS : undefined;
+    return this.steps;
   }
 
   step(step: StepStats): void {
@@ -118,9 +137,9 @@ export class Instruments implements Listener {
     this.request();
   }
 
-  end(stats: Stats): void {
+  end(stats: Stats | undefined): void {
     this.isWriting = false;
-    this.stats = stats;
+    if (stats) this.stats = stats;
     this.request();
     this.describe();
   }
@@ -141,14 +160,20 @@ export class Instruments implements Listener {
   private draw(): void {
     if (!this.isVisible) return;
     this.lastDrawn = performance.now();
-    const { seen, first } = this.recorder;
     const rate = this.isWriting ? this.recorder.speed() : this.stats?.tokens_per_second;
     if (rate !== undefined) {
       setText(this.rate, speed(rate));
       if (this.isWriting) this.sparkline.push(rate);
     }
-    if (first !== undefined) setText(this.first, `first after ${first.toFixed(0)} ms`);
-    this.heatMap.draw(seen);
+    const first = this.isWriting ? this.recorder.first : this.stats?.time_to_first_token_ms;
+    setText(this.first, first === undefined ? "" : `first after ${first.toFixed(0)} ms`);
+    this.heatMap.draw(this.recorder.seen);
+    this.showPointed();
+  }
+
+  /** Shows the token that is pointed at, or else the newest. */
+  private showPointed(): void {
+    const { seen } = this.recorder;
     const { columns } = this.heatMap;
     const shown = seen[seen.length - columns + Math.min(this.pointed?.column ?? columns, columns - 1)];
     if (shown) this.showStep(shown.step);
@@ -184,10 +209,30 @@ export class Instruments implements Listener {
         : `A heat map of active neurons in ${seen[0]!.step.density.length} layers over ${seen.length} tokens, ${percent(mean)} on average. Arrow keys go through it.`;
   }
 
+  /** What can be seen is told from now on, and what cannot is not. */
+  private changed(): void {
+    this.steps.interval = this.isVisible ? TOLD : Infinity;
+    this.request();
+  }
+
+  /** Shows nothing any more. */
+  private clear(): void {
+    this.recorder.clear();
+    this.heatMap.clear();
+    this.pointed = undefined;
+    for (const place of [this.rate, this.density, this.token]) setText(place, "–");
+    setText(this.first, "");
+    setText(this.under, LEGEND);
+    this.weights.show(0, "–", "");
+    this.cache.show(0, "–", "");
+    this.candidates.show([]);
+    this.describe();
+  }
+
   private point(at: Cell | undefined): void {
     if (!at && !this.pointed) return;
     this.pointed = at;
-    this.draw();
+    this.showPointed();
   }
 
   private pointByKey(event: KeyboardEvent): void {
@@ -200,7 +245,7 @@ export class Instruments implements Listener {
     const move = moves[event.key];
     const { seen } = this.recorder;
     const layers = seen.at(-1)?.step.density.length ?? 0;
-    if (!move || layers === 0) return;
+    if (!move || layers === 0 || this.heatMap.columns === 0) return;
     event.preventDefault();
     const last = this.heatMap.columns - 1;
     const { column, layer } = this.pointed ?? { column: last, layer: 0 };

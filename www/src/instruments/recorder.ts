@@ -16,7 +16,7 @@ const WINDOW = 1000;
 export class Recorder {
   /** The newest last. */
   seen: Seen[] = [];
-  /** Milliseconds from the question to the first token. */
+  /** Milliseconds from the question to the first token, where it was told. */
   first: number | undefined;
   private began = 0;
   /** Those of this reply that are remembered. */
@@ -30,10 +30,18 @@ export class Recorder {
   }
 
   step(step: StepStats, now: number): void {
-    this.first ??= now - this.began;
+    // Others may come before one that is told.
+    if (step.completion_tokens === 1) this.first = now - this.began;
     this.seen.push({ at: now, step });
     this.own = Math.min(this.own + 1, REMEMBERED);
     if (this.seen.length > REMEMBERED) this.seen.shift();
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.seen = [];
+    this.own = 0;
+    this.first = undefined;
   }
 
   /** Tokens a second over the last of time, once two are known. */
