@@ -33,7 +33,7 @@ async function ask(page, ...questions) {
     await page.locator("#send").waitFor({ timeout: 120_000 });
   }
   await page.evaluate(() => document.activeElement?.blur());
-  await page.waitForTimeout(300); // The instruments' last drawing.
+  await page.waitForTimeout(500); // The instruments' last drawing.
 }
 
 async function shoot(page, name) {
@@ -42,16 +42,19 @@ async function shoot(page, name) {
 }
 
 const STORY = "Tell me a story about a brave fox named Pip.";
+const OTHER_STORY = "Tell me a story about a kind owl named Olive.";
 const CAPITAL = "What is the capital of Japan?";
 
 for (const colorScheme of ["light", "dark"]) {
   const desktop = await open({ ...DESKTOP, colorScheme });
+  await ask(desktop, OTHER_STORY);
+  await desktop.getByRole("button", { name: "New chat" }).click();
   await ask(desktop, CAPITAL, STORY);
   await shoot(desktop, `desktop-${colorScheme}`);
 
   const phone = await open({ ...PHONE, colorScheme });
-  await ask(phone, CAPITAL, STORY);
   if (colorScheme === "dark") await phone.locator("#toggle-instruments").click();
+  await ask(phone, OTHER_STORY, CAPITAL, STORY);
   await phone.waitForTimeout(300);
   await shoot(phone, `phone-${colorScheme}`);
 }

@@ -14,6 +14,8 @@ import { median } from "../median.mjs";
 export const options = { devices: { type: "string" }, tokens: { type: "string" } };
 
 const QUESTION = "Tell me a story about a brave fox named Pip.";
+/** Milliseconds after which nothing of the last reply is drawn any more. */
+const SETTLED = 600;
 /** Milliseconds between frames of a screen that is drawn 60 times a second. */
 const FRAME = 1000 / 60;
 
@@ -66,6 +68,7 @@ async function tasks(browser, work) {
 
 async function ask(page) {
   await page.locator("#new-chat").click();
+  await page.waitForTimeout(SETTLED);
   await page.getByLabel("Your message", { exact: true }).fill(QUESTION);
   await page.keyboard.press("Enter");
   const frames = await page.evaluate(countFrames, FRAME);

@@ -2,7 +2,7 @@
 import { PlumeError } from "./errors.js";
 import type { FinishReason, TokenLogprob, Usage } from "./openai-types.js";
 import type { Checked } from "./requests.js";
-import type { CoreUsage, Runtime } from "./runtime.js";
+import type { CoreUsage, Piece, Runtime, Tells } from "./runtime.js";
 import type { SessionCache } from "./session-cache.js";
 import { tell } from "./tell.js";
 import { Turns } from "./turns.js";
@@ -59,16 +59,10 @@ export class Replies {
   /** The parts of all replies to a request, with a session's cache where one is given. Nothing is computed but what is asked for. */
   async *run(
     request: Checked,
-    { onPromptProgress, onStep, steps, signal }: CallOptions,
+    { onPromptProgress, onStep, steps: given, signal }: CallOptions,
     session?: SessionCache,
   ): AsyncGenerator<ReplyPart, void, undefined> {
-    // When a step was told last. The choice of them may be another at each step.
-    let told = -Infinity;
-    const rivals = () => {
-      const { interval, top_logprobs } = { interval: 0, top_logprobs: 0, ...steps };
-      const isDue = onStep && interval < Infinity && performance.now() - told >= interval;
-      return isDue ? top_logprobs : undefined;
-    };
+    const steps = new Steps(onStep, given);
     const turn = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -125,15 +119,11 @@ export class Replies {
           let later = 0;
           for (;;) {
             const asked = performance.now();
-            const { text, logprobs, activity, finish_reason, usage } = await use(() =>
-              runtime!.step(number!, rivals()),
-            );
+            const piece = await use(() => runtime!.step(number!, steps.due()));
+            const { text, logprobs, finish_reason, usage } = piece;
             const now = performance.now();
             report(usage);
-            if (activity) {
-              told = now;
-              tell(onStep, activity);
-            }
+            steps.tell(piece);
             if (first !== undefined) later += now - asked;
             else if (usage.completion_tokens > 0) first = now;
             if (first !== undefined) {
@@ -151,6 +141,44 @@ export class Replies {
       ended.removeEventListener("abort", leave);
       leave();
     }
+  }
+}
+
+/** Tells a listener of a request's steps. */
+class Steps {
+  /** When one was told last, and one with probabilities. */
+  private told = -Infinity;
+  private told_logprobs = -Infinity;
+
+  constructor(
+    private readonly listener: CallOptions["onStep"],
+    /** May be changed at any time. */
+    private readonly options: StepOptions = {},
+  ) {}
+
+  /** What the next step is to tell, if anything. */
+  due(): Tells | undefined {
+    const { interval = 0, top_logprobs, logprobs_interval = 0 } = this.options;
+    const now = performance.now();
+    const isDue = (last: number, interval: number) => interval < Infinity && now - last >= interval;
+    if (!this.listener || !isDue(this.told, interval)) return undefined;
+    return { rivals: isDue(this.told_logprobs, logprobs_interval) ? top_logprobs : undefined };
+  }
+
+  tell({ token, activity, token_logprobs }: Piece): void {
+    if (token === undefined || !activity) return;
+    this.told = performance.now();
+    if (token_logprobs) this.told_logprobs = this.told;
+    const [completion_tokens, skipped_bytes, cache_bytes, expanded_cache_bytes] = activity as unknown as number[];
+    tell(this.listener, {
+      token,
+      ...(token_logprobs && { logprobs: token_logprobs }),
+      completion_tokens: completion_tokens!,
+      density: Array.from(activity.subarray(4)),
+      skipped_bytes: skipped_bytes!,
+      cache_bytes: cache_bytes!,
+      expanded_cache_bytes: expanded_cache_bytes!,
+    });
   }
 }
 

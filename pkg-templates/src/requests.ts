@@ -85,12 +85,13 @@ function checkContent(name: string, content: unknown): string {
 export function checkSteps(steps: StepOptions | null | undefined): void {
   if (steps == null) return;
   if (typeof steps !== "object") throw invalid(`steps is ${kind(steps)}; expected an object`);
-  const { interval = 0, top_logprobs = 0, ...others } = steps;
+  const { interval = 0, top_logprobs, logprobs_interval = 0, ...others } = steps;
   const [unknown] = Object.keys(others);
   if (unknown) throw invalid(`steps.${unknown} is not supported`);
-  if (typeof interval !== "number" || !(interval >= 0))
-    throw invalid(`steps.interval is ${show(interval)}; expected milliseconds, from 0`);
-  checkWhole("steps.top_logprobs", top_logprobs, 0, 20);
+  for (const [name, value] of Object.entries({ interval, logprobs_interval }))
+    if (typeof value !== "number" || !(value >= 0))
+      throw invalid(`steps.${name} is ${show(value)}; expected milliseconds, from 0`);
+  if (top_logprobs !== undefined) checkWhole("steps.top_logprobs", top_logprobs, 0, 20);
 }
 
 /** Checks a conversation. */

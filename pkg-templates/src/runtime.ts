@@ -6,16 +6,7 @@ import { Rest } from "./rest.js";
 import { restoreSession, saveSession } from "./saved-session.js";
 import { Serial } from "./serial.js";
 import { Store, type Medium } from "./store.js";
-import type {
-  ChatMessage,
-  FinishReason,
-  LoadOptions,
-  ModelSource,
-  Progress,
-  Stats,
-  StepStats,
-  TokenLogprob,
-} from "./types.js";
+import type { ChatMessage, FinishReason, LoadOptions, ModelSource, Progress, Stats, TokenLogprob } from "./types.js";
 
 /** A request as the core takes it. */
 export interface CoreRequest {
@@ -58,17 +49,26 @@ export interface Begun {
 export interface Piece {
   text: string;
   logprobs: TokenLogprob[];
-  activity?: StepStats;
+  /** What a step tells, as the core gives it. */
+  token?: string;
+  activity?: Float64Array;
+  token_logprobs?: TokenLogprob;
   finish_reason: FinishReason | null;
   usage: CoreUsage;
+}
+
+/** What a step tells, beside what it took. */
+export interface Tells {
+  /** How many of the likeliest tokens, if any. */
+  rivals?: number | undefined;
 }
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
 export interface Runtime {
   /** Begins a reply, which keeps to a format, if there is one. */
   begin(request: CoreRequest, format?: Format): Promise<Begun>;
-  /** With a number of rivals, what this step runs is told, in this piece or in a later one. */
-  step(reply: number, rivals?: number): Promise<Piece>;
+  /** What a step runs that tells something is told, in this piece or in a later one. */
+  step(reply: number, tells?: Tells): Promise<Piece>;
   /** Forgets a reply. */
   end(reply: number): void;
   /** Opens a session, with what was saved of another one where that is given. */
@@ -292,10 +292,10 @@ class LocalRuntime implements Runtime {
     });
   }
 
-  step(reply: number, rivals?: number): Promise<Piece> {
+  step(reply: number, tells?: Tells): Promise<Piece> {
     return this.call(async () => {
       await this.rest.whereDue();
-      const piece = (await this.engine.step(reply, rivals)) as Omit<Piece, "usage">;
+      const piece = (await this.engine.step(reply, tells !== undefined, tells?.rivals)) as Omit<Piece, "usage">;
       return { ...piece, usage: this.engine.usage(reply) as CoreUsage };
     });
   }

@@ -73,8 +73,10 @@ export interface LoadOptions {
 
 /** What computing a token of a reply took: the step that ran the token before it. */
 export interface StepStats {
-  /** The token, how likely it was, and its likeliest rivals. */
-  token: TokenLogprob;
+  /** The token's text; bytes that are no UTF-8 alone are U+FFFD. */
+  token: string;
+  /** How likely it was, and its likeliest rivals, where `StepOptions` ask for that. */
+  logprobs?: TokenLogprob;
   /** Tokens of the reply until this one. */
   completion_tokens: number;
   /** The fraction of neurons of each layer that were not zero. */
@@ -89,10 +91,12 @@ export interface StepStats {
 
 /** Which steps are told. What is changed here while a reply is written holds from then on. */
 export interface StepOptions {
-  /** The least milliseconds between two that are told; of `Infinity`, none is. Default 0: all are, which takes some of the model's time. */
+  /** The least milliseconds between two that are told; of `Infinity`, none is. Default 0: all are. */
   interval?: number;
-  /** How many of the likeliest tokens to tell with each, from 0, the default, to 20. */
+  /** How many of the likeliest tokens to tell with a step, from 0 to 20; without it, nothing is told of probabilities. */
   top_logprobs?: number;
+  /** The least milliseconds between two steps that tell of probabilities, which takes some of the model's time. Default 0. */
+  logprobs_interval?: number;
 }
 
 /** What only this runtime knows. */

@@ -30,7 +30,7 @@ export async function loadInWorker(
   }
   return {
     begin: (request, format) => worker.ask({ call: "begin", request, format }) as Promise<Begun>,
-    step: (reply, rivals) => worker.ask({ call: "step", reply, rivals }) as Promise<Piece>,
+    step: (reply, tells) => worker.ask({ call: "step", reply, tells }) as Promise<Piece>,
     end: (reply) => void worker.ask({ call: "end", reply }).catch(() => {}), // A worker that has ended has forgotten it.
     openSession: (saved) => worker.ask({ call: "open-session", saved }) as Promise<number>,
     saveSession: (session) => worker.ask({ call: "save-session", session }) as Promise<Uint8Array<ArrayBuffer>>,

@@ -7,7 +7,7 @@ import { PlumeError } from "./errors.js";
 import type { Format } from "./grammar.js";
 import { LoadControl } from "./load-control.js";
 import { browserMedium } from "./store-browser.js";
-import { loadHere, type CoreRequest, type Runtime } from "./runtime.js";
+import { loadHere, type CoreRequest, type Runtime, type Tells } from "./runtime.js";
 import type { LoadOptions, ModelSource } from "./types.js";
 import type { Answer } from "./worker-connection.js";
 
@@ -15,7 +15,7 @@ import type { Answer } from "./worker-connection.js";
 export type Call =
   | { call: "load"; model: ModelSource; options: Omit<LoadOptions, "onProgress" | "signal" | "control"> }
   | { call: "begin"; request: CoreRequest; format?: Format | undefined }
-  | { call: "step"; reply: number; rivals?: number | undefined }
+  | { call: "step"; reply: number; tells?: Tells | undefined }
   | { call: "end"; reply: number }
   | { call: "open-session"; saved?: Uint8Array | undefined }
   | { call: "save-session"; session: number }
@@ -76,7 +76,7 @@ async function answer(call: Call): Promise<unknown> {
     case "begin":
       return runtime?.begin(call.request, call.format);
     case "step":
-      return runtime?.step(call.reply, call.rivals);
+      return runtime?.step(call.reply, call.tells);
     case "end":
       return runtime?.end(call.reply);
     case "open-session":

@@ -6,12 +6,14 @@ use crate::{
     format::{Checkpoint, LayerTensor, TensorName},
     model::Config,
 };
-use serde::Serialize;
 
 /// What the pass took that gave a token, the one that ran the token before it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Activity {
-    pub token: TokenLogprob,
+    /// The token's text; bytes that are no UTF-8 alone are U+FFFD.
+    pub token: String,
+    /// How likely it was, and its rivals, where that was asked for.
+    pub logprobs: Option<TokenLogprob>,
     /// Tokens of the reply until this one.
     pub completion_tokens: usize,
     /// The fraction of neurons of each layer that were not zero.
@@ -70,11 +72,18 @@ impl<B: Backend> Engine<B> {
     }
 
     /// What a reply's next token took, which is not counted yet.
-    pub(super) fn activity(&self, generation: &Generation<B>, token: TokenLogprob, density: Vec<f32>) -> Activity {
+    pub(super) fn activity(
+        &self,
+        generation: &Generation<B>,
+        id: u32,
+        logprobs: Option<TokenLogprob>,
+        density: Vec<f32>,
+    ) -> Activity {
         let usage = generation.usage();
         let tokens = usage.total_tokens as u64;
         Activity {
-            token,
+            token: String::from_utf8_lossy(self.prompts.tokenizer.token_bytes(id)).into_owned(),
+            logprobs,
             completion_tokens: usage.completion_tokens + 1,
             skipped_bytes: self.weight_bytes.skipped(&density),
             cache_bytes: tokens * self.backend.cache_bytes_a_token(&self.config) as u64,

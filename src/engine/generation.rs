@@ -108,8 +108,8 @@ pub struct Generation<B: Backend> {
     bias: Vec<(u32, f32)>,
     top_logprobs: Option<usize>,
     logprobs: Logprobs,
-    /// Of how many rivals the passes of the next step tell, where they do.
-    tells: Option<usize>,
+    /// What the passes of the next step tell, where they do.
+    tells: Option<Tells>,
     detokenizer: DetokenizerStream,
     /// Text that may yet turn out to be the start of a stop string.
     held: String,
@@ -126,8 +126,15 @@ struct Pass<B: Backend> {
 struct Told<B: Backend> {
     /// The logits as the model computed them.
     logits: Option<B::Values>,
-    /// What it took, and of how many rivals of the token is to be told.
-    density: Option<(usize, B::Density)>,
+    /// What it took, where that is to be told.
+    density: Option<(Tells, B::Density)>,
+}
+
+/// What a pass is to tell beside what it took.
+#[derive(Clone, Copy)]
+struct Tells {
+    /// How many of the likeliest tokens, if any.
+    rivals: Option<usize>,
 }
 
 /// A token that was sampled, and the pass that it was sampled from.
@@ -153,14 +160,14 @@ impl<B: Backend> Generation<B> {
         &self.completion
     }
 
-    /// Has the passes that the next step runs tell what they took, and of so many rivals of the tokens that they give. The steps that
-    /// give those tokens have it with them.
+    /// Has the passes that the next step runs tell what they took, and, with a number of rivals, how likely the tokens were that they
+    /// give. The steps that give those tokens have it with them.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] where more are asked for than [`Request::top_logprobs`] may be.
-    pub fn tell(&mut self, rivals: usize) -> Result<()> {
-        check_logprobs(rivals)?;
-        self.tells = Some(rivals);
+    pub fn tell(&mut self, rivals: Option<usize>) -> Result<()> {
+        check_logprobs(rivals.unwrap_or(0))?;
+        self.tells = Some(Tells { rivals });
         Ok(())
     }
 
@@ -368,7 +375,7 @@ impl<B: Backend> Engine<B> {
             None => None,
         };
         let density = match &sampled.told.density {
-            Some((rivals, density)) => Some((*rivals, self.backend.fetched_density(density).await?)),
+            Some((tells, density)) => Some((*tells, self.backend.fetched_density(density).await?)),
             None => None,
         };
         generation.in_flight.pop_front();
@@ -380,9 +387,10 @@ impl<B: Backend> Engine<B> {
             debug_assert_eq!(slot.cached.len(), generation.prompt.len() + generation.completion.len());
             slot.cached.push(id);
         }
-        let activity = density.zip(logits.as_deref()).map(|((rivals, density), logits)| {
-            let token = token_logprob(&self.prompts.tokenizer, logits, id, rivals);
-            self.activity(generation, token, density)
+        let activity = density.map(|(Tells { rivals }, density)| {
+            let asked = logits.as_deref().zip(rivals);
+            let logprobs = asked.map(|(logits, top)| token_logprob(&self.prompts.tokenizer, logits, id, top));
+            self.activity(generation, id, logprobs, density)
         });
         let mut step = self.accept(generation, id, logits.as_deref())?;
         step.activity = activity;
@@ -425,8 +433,11 @@ impl<B: Backend> Engine<B> {
     fn pass(&mut self, generation: &Generation<B>, logits: B::Activation) -> Pass<B> {
         let tells = generation.tells;
         let told = Told {
-            logits: tells.or(generation.top_logprobs).map(|_| self.backend.fetch(&logits)),
-            density: tells.map(|rivals| (rivals, self.backend.fetch_density())),
+            logits: tells
+                .and_then(|tells| tells.rivals)
+                .or(generation.top_logprobs)
+                .map(|_| self.backend.fetch(&logits)),
+            density: tells.map(|tells| (tells, self.backend.fetch_density())),
         };
         Pass { logits, told }
     }

@@ -18,7 +18,7 @@ use crate::{
     engine::{Constraint, Engine, Generation, LoadOptions, Message, Request, Step},
     weights::{LoadListener, LoadProgress},
 };
-use js_sys::{Array, Reflect};
+use js_sys::{Array, Float64Array, Reflect};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, rc::Rc};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -60,10 +60,12 @@ impl<B: Backend> Loaded<B> {
         Ok(())
     }
 
-    async fn step(&mut self, reply: u32, rivals: Option<usize>) -> Result<Step> {
+    async fn step(&mut self, reply: u32, tells: bool, rivals: Option<usize>) -> Result<Step> {
         match self.replies.get_mut(&reply) {
             Some(generation) => {
-                rivals.map_or(Ok(()), |rivals| generation.tell(rivals))?;
+                if tells {
+                    generation.tell(rivals)?;
+                }
                 self.engine.step(generation).await
             }
             None => Err(Error::InvalidRequest("no reply is under way".to_owned())),
@@ -290,17 +292,36 @@ impl PlumeEngine {
         on!(&mut self.loaded, loaded => drop(loaded.replies.remove(&reply)));
     }
 
-    /// The next piece of a reply: { text, logprobs, activity, finish_reason }, where finish_reason is null but for the last piece.
-    /// With a number of rivals, what this step runs is told: pieces, this one or later ones, have their tokens' activity then.
-    pub async fn step(&mut self, reply: u32, rivals: Option<usize>) -> std::result::Result<JsValue, JsValue> {
+    /// The next piece of a reply: { text, logprobs, finish_reason }, where finish_reason is null but for the last piece. What a step
+    /// runs that `tells` is told: pieces, this one or later ones, have { token, activity } then, with `activity` the numbers
+    /// completion_tokens, skipped_bytes, cache_bytes, expanded_cache_bytes and the density of each layer; and with a number of rivals
+    /// { token_logprobs }, too.
+    pub async fn step(
+        &mut self,
+        reply: u32,
+        tells: bool,
+        rivals: Option<usize>,
+    ) -> std::result::Result<JsValue, JsValue> {
         let Step { text, logprobs, activity, finished } =
-            on!(&mut self.loaded, loaded => loaded.step(reply, rivals).await).map_err(|error| to_js(&error))?;
-        object(&[
+            on!(&mut self.loaded, loaded => loaded.step(reply, tells, rivals).await).map_err(|error| to_js(&error))?;
+        let mut piece = vec![
             ("text", text.into()),
             ("logprobs", to_value(&logprobs)?),
-            ("activity", to_value(&activity)?),
             ("finish_reason", finished.map_or(JsValue::NULL, |reason| reason.as_str().into())),
-        ])
+        ];
+        if let Some(activity) = activity {
+            let bytes = [activity.skipped_bytes, activity.cache_bytes, activity.expanded_cache_bytes];
+            let mut numbers = vec![activity.completion_tokens as f64];
+            numbers.extend(bytes.map(|bytes| bytes as f64));
+            numbers.extend(activity.density.iter().map(|share| f64::from(*share)));
+            // One array for all: it is made for every token.
+            piece.push(("activity", Float64Array::from(&numbers[..]).into()));
+            piece.push(("token", activity.token.into()));
+            if let Some(logprobs) = &activity.logprobs {
+                piece.push(("token_logprobs", to_value(logprobs)?));
+            }
+        }
+        object(&piece)
     }
 
     /// The tokens of a reply so far, in OpenAI's fields, and those processed.

@@ -153,11 +153,12 @@ test("steps are told: what each token took, and its rivals", async () => {
     told.map(({ completion_tokens }) => completion_tokens),
     Array.from({ length: 12 }, (_, index) => index + 1),
   );
-  assert.equal(told.map(({ token }) => token.token).join(""), whole.choices[0].message.content);
+  assert.equal(told.map(({ token }) => token).join(""), whole.choices[0].message.content);
   const { weight_bytes, cache_bytes } = await lm.stats();
-  for (const { token, density, skipped_bytes, ...step } of told) {
-    assert.equal(token.top_logprobs.length, 3);
-    assert.equal(token.top_logprobs[0].token, token.token, "the likeliest was taken");
+  for (const { token, logprobs, density, skipped_bytes, ...step } of told) {
+    assert.equal(logprobs.token, token);
+    assert.equal(logprobs.top_logprobs.length, 3);
+    assert.equal(logprobs.top_logprobs[0].token, token, "the likeliest was taken");
     assert.equal(density.length, 4);
     // Of each layer's 256 x 1024 weights of the down projection, 34 bytes for each 32, those of silent neurons.
     const expected = density.reduce((sum, share) => sum + (1 - share) * 256 * 1024 * (34 / 32), 0);
@@ -169,17 +170,24 @@ test("steps are told: what each token took, and its rivals", async () => {
   assert.equal(cache_bytes, told.at(-1).cache_bytes);
 
   // With an interval few are, and the text is the same.
-  told.length = 0;
-  const rarely = await create({ max_tokens: 12, temperature: 0 }, { onStep, steps: { interval: 1e6 } });
-  assert.equal(told.length, 1);
-  assert.deepEqual(told[0].token.top_logprobs, []);
-  assert.equal(rarely.choices[0].message.content, whole.choices[0].message.content);
+  for (const [steps, told_of, with_logprobs] of [
+    [{ interval: 1e6 }, 1, 0],
+    [{ top_logprobs: 0, logprobs_interval: 1e6 }, 12, 1],
+    [{ interval: Infinity }, 0, 0],
+  ]) {
+    told.length = 0;
+    const { choices } = await create({ max_tokens: 12, temperature: 0 }, { onStep, steps });
+    assert.equal(told.length, told_of);
+    assert.equal(told.filter(({ logprobs }) => logprobs).length, with_logprobs);
+    assert.equal(choices[0].message.content, whole.choices[0].message.content);
+  }
   for (const [steps, pattern] of [
     [{ interval: -1 }, /steps\.interval is -1/],
     [{ interval: "fast" }, /steps\.interval is fast/],
+    [{ logprobs_interval: null }, /steps\.logprobs_interval is null/],
     [{ top_logprobs: 21 }, /steps\.top_logprobs is 21/],
     [{ often: true }, /steps\.often is not supported/],
-    ["all", /steps is a string/],
+    ["all", /steps is of type string/],
   ])
     await rejects(create({}, { onStep, steps }), "invalid_request", pattern);
 });

@@ -9,9 +9,11 @@ import { HeatMap, type Cell } from "./heat-map.js";
 import { Recorder } from "./recorder.js";
 
 /** Milliseconds between two drawings: more often numbers could not be read, and drawing takes time from the model. */
-const INTERVAL = 150;
-/** The least milliseconds between two tokens that are told: of more nobody could see all, and each takes some of the model's time. */
-const TOLD = 50;
+const INTERVAL = 250;
+/** The least milliseconds between two tokens that are told: of more than 500 a second nobody could see each. */
+const TOLD = 2;
+/** The least milliseconds between two tokens whose rivals are told: nobody could read more, and each takes some of the model's time. */
+const RIVALS_INTERVAL = 50;
 /** The chosen token and its rivals. */
 const CANDIDATES = 6;
 const LEGEND = "The newest token is on the right.";
@@ -20,7 +22,7 @@ export class Instruments implements Listener {
   private readonly place = element("instruments");
   private readonly recorder = new Recorder();
   /** Which steps the reply under way tells: none while nobody can see them. */
-  private readonly steps: StepOptions = { top_logprobs: CANDIDATES };
+  private readonly steps: StepOptions = { top_logprobs: CANDIDATES, logprobs_interval: RIVALS_INTERVAL };
   private stats: Stats | undefined;
   /** Whether a reply is under way. */
   private isWriting = false;
@@ -53,7 +55,7 @@ export class Instruments implements Listener {
       ),
       instrument(
         "Neurons",
-        "Each column is a token, at most 20 a second, each row a layer, the first on top: the stronger the colour, the more neurons were not zero.",
+        "Each column is a token, at most 500 a second, each row a layer, the first on top: the stronger the colour, the more neurons were not zero.",
         make("p", { className: "row" }, this.density, make("span", {}, "of neurons active")),
         canvas,
         this.under,
@@ -70,7 +72,7 @@ export class Instruments implements Listener {
       ),
       instrument(
         "This token and its rivals",
-        "How likely the model found the token that came, and those that might have come.",
+        "How likely the model found the token that came, and those that might have come, of at most 20 tokens a second.",
         make("p", { className: "row" }, this.token),
         this.candidates.place,
       ),
@@ -140,6 +142,8 @@ export class Instruments implements Listener {
   end(stats: Stats | undefined): void {
     this.isWriting = false;
     if (stats) this.stats = stats;
+    // A short reply is over before anything of it is drawn.
+    if (stats?.tokens_per_second !== undefined) this.sparkline.push(stats.tokens_per_second);
     this.request();
     this.describe();
   }
@@ -176,18 +180,21 @@ export class Instruments implements Listener {
     const { seen } = this.recorder;
     const { columns } = this.heatMap;
     const shown = seen[seen.length - columns + Math.min(this.pointed?.column ?? columns, columns - 1)];
-    if (shown) this.showStep(shown.step);
+    if (!shown) return;
+    this.showStep(shown.step);
+    // Of the newest whose rivals are known, or of the one that is pointed at, if they are.
+    const rivals = this.pointed ? shown : seen.findLast(({ step }) => step.logprobs);
+    setText(this.token, visible((rivals ?? shown).step.token));
+    this.candidates.show(rivals?.step.logprobs ? candidates(rivals.step.logprobs) : []);
   }
 
   /** Shows what a token took. */
   private showStep({ token, density, skipped_bytes, cache_bytes, expanded_cache_bytes }: StepStats): void {
-    setText(this.token, visible(token.token));
-    this.candidates.show(candidates(token));
     const layer = this.pointed?.layer;
     const mean = density.reduce((sum, share) => sum + share, 0) / density.length;
     setText(this.density, percent(mean));
     const which = layer === undefined ? LEGEND : `Layer ${layer + 1}: ${percent(density[layer] ?? 0)}`;
-    setText(this.under, layer === undefined ? which : `${which}, at ${visible(token.token)}`);
+    setText(this.under, layer === undefined ? which : `${which}, at ${visible(token)}`);
     const all = this.stats?.weight_bytes ?? 0;
     if (all > 0) {
       const read = all - skipped_bytes;

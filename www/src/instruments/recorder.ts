@@ -9,7 +9,7 @@ export interface Seen {
 }
 
 /** How many tokens are remembered. */
-export const REMEMBERED = 128;
+export const REMEMBERED = 96;
 /** Milliseconds over which speed is measured. */
 const WINDOW = 1000;
 
