@@ -66,16 +66,14 @@ function offlineFiles() {
     .sort();
   const hashes = names.map((name) => [name, sha256(readFileSync(path.join(siteFolder, name)))]);
   const scripts = names.filter((name) => /^[^/]+\.js$/.test(name));
-  const shell = [
-    "./",
-    ...assets.filter((name) => !isForInstalling(name)),
-    ...scripts,
-    ...library.filter(isScript).map((name) => `plume-lm/${name}`),
-  ];
+  const shell = [...assets.filter((name) => !isForInstalling(name)), ...scripts];
+  shell.push(...library.filter(isScript).map((name) => `plume-lm/${name}`));
+  const all = Object.fromEntries(hashes);
+  const first = Object.fromEntries(shell.map((name) => [name, all[name]]));
   const later = Object.fromEntries(hashes.filter(([name]) => name.endsWith(".wasm")));
   return {
     VERSION: JSON.stringify(sha256(JSON.stringify(hashes)).slice(0, 16)),
-    FILES: JSON.stringify(shell),
+    FILES: JSON.stringify({ "./": all["index.html"], ...first }),
     LATER: JSON.stringify(later),
   };
 }

@@ -15,7 +15,7 @@ export interface CallOptions {
   /** Told of tokens as they come, ahead of their text: what each took. */
   onStep?: ((step: StepStats) => void) | undefined;
   /** Which tokens `onStep` is told of. */
-  steps?: StepOptions | undefined;
+  steps?: StepOptions | null | undefined;
   signal?: AbortSignal | null | undefined;
 }
 
@@ -62,7 +62,7 @@ export class Replies {
     { onPromptProgress, onStep, steps: given, signal }: CallOptions,
     session?: SessionCache,
   ): AsyncGenerator<ReplyPart, void, undefined> {
-    const steps = new Steps(onStep, given);
+    const steps = new Steps(onStep, given ?? {});
     const turn = {};
     // A reply stays with the runtime that began it.
     let runtime: Runtime | undefined;
@@ -146,14 +146,14 @@ export class Replies {
 
 /** Tells a listener of a request's steps. */
 class Steps {
-  /** When one was told last, and one with probabilities. */
-  private told = -Infinity;
-  private told_logprobs = -Infinity;
+  /** When one was asked to tell last, and one to tell of probabilities. What is told comes some steps later. */
+  private asked = -Infinity;
+  private askedLogprobs = -Infinity;
 
   constructor(
     private readonly listener: CallOptions["onStep"],
     /** May be changed at any time. */
-    private readonly options: StepOptions = {},
+    private readonly options: StepOptions,
   ) {}
 
   /** What the next step is to tell, if anything. */
@@ -161,14 +161,17 @@ class Steps {
     const { interval = 0, top_logprobs, logprobs_interval = 0 } = this.options;
     const now = performance.now();
     const isDue = (last: number, interval: number) => interval < Infinity && now - last >= interval;
-    if (!this.listener || !isDue(this.told, interval)) return undefined;
-    return { rivals: isDue(this.told_logprobs, logprobs_interval) ? top_logprobs : undefined };
+    if (!this.listener || !isDue(this.asked, interval)) return undefined;
+    this.asked = now;
+    if (top_logprobs === undefined || !isDue(this.askedLogprobs, logprobs_interval)) return {};
+    this.askedLogprobs = now;
+    return { top_logprobs };
   }
 
-  tell({ token, activity, token_logprobs }: Piece): void {
+  tell({ token, activity, token_logprobs, usage }: Piece): void {
+    // The parts of a long prompt have nothing to tell.
+    if (usage.completion_tokens === 0) this.asked = this.askedLogprobs = -Infinity;
     if (token === undefined || !activity) return;
-    this.told = performance.now();
-    if (token_logprobs) this.told_logprobs = this.told;
     const [completion_tokens, skipped_bytes, cache_bytes, expanded_cache_bytes] = activity as unknown as number[];
     tell(this.listener, {
       token,

@@ -60,7 +60,7 @@ export interface Piece {
 /** What a step tells, beside what it took. */
 export interface Tells {
   /** How many of the likeliest tokens, if any. */
-  rivals?: number | undefined;
+  top_logprobs?: number | undefined;
 }
 
 /** A loaded model, in this thread or behind a worker. Replies have numbers. */
@@ -295,7 +295,7 @@ class LocalRuntime implements Runtime {
   step(reply: number, tells?: Tells): Promise<Piece> {
     return this.call(async () => {
       await this.rest.whereDue();
-      const piece = (await this.engine.step(reply, tells !== undefined, tells?.rivals)) as Omit<Piece, "usage">;
+      const piece = (await this.engine.step(reply, tells !== undefined, tells?.top_logprobs)) as Omit<Piece, "usage">;
       return { ...piece, usage: this.engine.usage(reply) as CoreUsage };
     });
   }

@@ -91,11 +91,11 @@ export interface StepStats {
 
 /** Which steps are told. What is changed here while a reply is written holds from then on. */
 export interface StepOptions {
-  /** The least milliseconds between two that are told; of `Infinity`, none is. Default 0: all are. */
+  /** The least milliseconds between two that are asked to tell; of `Infinity`, none is. Default 0: all are. */
   interval?: number;
   /** How many of the likeliest tokens to tell with a step, from 0 to 20; without it, nothing is told of probabilities. */
   top_logprobs?: number;
-  /** The least milliseconds between two steps that tell of probabilities, which takes some of the model's time. Default 0. */
+  /** The least milliseconds between two that are to tell of probabilities, which takes some of the model's time. Default 0. */
   logprobs_interval?: number;
 }
 

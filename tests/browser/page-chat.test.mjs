@@ -109,6 +109,45 @@ test("conversations are kept, renamed, deleted, and come back where that was a m
 
   await other.reload();
   assert.deepEqual(await other.locator(".conversation").allTextContents(), ["Sums", p.CAPITAL]);
+
+  // What is open here and deleted there can still be gone on with.
+  await other.locator(".conversation").first().click();
+  await page.locator(".conversation").first().hover();
+  await page.getByRole("button", { name: "Delete Sums" }).click();
+  await other.locator(".conversation").nth(1).waitFor({ state: "detached" });
+  assert.match(await p.ask(other, p.CAPITAL), /Tokyo/);
+  assert.equal(await other.locator(".message").count(), 4);
+
+  // A title that is being typed is kept where another row is clicked, and the click counts.
+  await page.locator(".conversation", { hasText: p.CAPITAL }).first().hover();
+  await page
+    .getByRole("button", { name: `Rename ${p.CAPITAL}` })
+    .first()
+    .click();
+  await page.keyboard.type("Capitals");
+  await page.locator(".conversation").last().click();
+  await page.locator(".conversation", { hasText: "Capitals" }).waitFor();
+  await page.locator(".message").first().waitFor();
+});
+
+test("where the browser's room is full that is said, and deleting conversations helps", async (t) => {
+  const message = (role, content, next = []) => ({ role, content, next, chosen: 0 });
+  const long = message("user", "x", [message("assistant", "word ".repeat(1_040_000))]);
+  const conversation = { id: "1", title: "long", changed: 1, system: "", ...message("user", "", [long]) };
+  const { page } = await p.open(t, { query: "", kept: { "conversation.1": conversation } });
+  await page.evaluate(() => {
+    const rest =
+      5 * 2 ** 20 - Object.entries(localStorage).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+    localStorage.setItem("rest", "x".repeat(rest - 100));
+  });
+  await p.ask(page, p.CAPITAL);
+  await page.locator("#notice-kept", { hasText: "delete conversations" }).waitFor();
+  await page.locator(".conversation", { hasText: "long" }).hover();
+  await page.getByRole("button", { name: "Delete long" }).click();
+  await page.locator("#notice-kept").waitFor({ state: "detached" });
+  await page.reload();
+  await page.locator(".conversation").click();
+  assert.match(await p.content(p.replies(page)), /Tokyo/);
 });
 
 test("settings hold: the seed repeats a reply, its length ends it, and what makes no sense is not taken", async (t) => {

@@ -240,13 +240,21 @@ test("the benchmark measures every length that fits, and gives a result as text 
 });
 
 test("a benchmark can be stopped, and run again", async (t) => {
-  const { page } = await p.open(t, { query: "?device=gpu#benchmark" });
+  const { page } = await p.open(t, { query: "?device=gpu" });
+  await p.ask(page, p.CAPITAL);
+  await page.getByRole("link", { name: "Benchmark" }).click();
   await page.getByRole("button", { name: "Run" }).click();
   // Questions wait meanwhile, and say so.
   await page.getByRole("link", { name: "Chat" }).click();
   await p.send(page, p.CAPITAL);
   await page.getByText("the benchmark is running").waitFor();
   assert.equal(await p.field(page).inputValue(), p.CAPITAL);
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("Edit your message").fill("another question");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.getByLabel("Edit your message").inputValue(), "another question");
+  await page.keyboard.press("Escape");
+  assert.equal(await p.content(page.locator(".message").first()), p.CAPITAL);
   await page.getByRole("link", { name: "Benchmark" }).click();
   await page.getByRole("button", { name: "Stop" }).click();
   await page.getByText("Stopped.").waitFor();

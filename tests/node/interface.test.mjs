@@ -174,6 +174,7 @@ test("steps are told: what each token took, and its rivals", async () => {
     [{ interval: 1e6 }, 1, 0],
     [{ top_logprobs: 0, logprobs_interval: 1e6 }, 12, 1],
     [{ interval: Infinity }, 0, 0],
+    [null, 12, 0],
   ]) {
     told.length = 0;
     const { choices } = await create({ max_tokens: 12, temperature: 0 }, { onStep, steps });

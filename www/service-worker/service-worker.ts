@@ -3,9 +3,12 @@
 
 export {};
 
-/** Set by the build: a hash of all files; those that a first look at the page needs; and those that it asks for later, with their SHA-256. */
+/**
+ * Set by the build: a hash of all files; those that a first look at the page needs; and those that it asks for later, such as the
+ * core for this device. Each has its SHA-256, so that files of two versions never come together.
+ */
 declare const VERSION: string;
-declare const FILES: string[];
+declare const FILES: Record<string, string>;
 declare const LATER: Record<string, string>;
 declare const self: ServiceWorkerGlobalScope;
 
@@ -13,13 +16,28 @@ const scope = new URL("./", self.location.href);
 /** Other pages of this server may be Plume's, too. */
 const OWN = `plume-page ${scope.pathname} `;
 const NAME = OWN + VERSION;
-const kept = new Set(FILES.map((file) => new URL(file, scope).href));
-/** The core for this device, and others that it does not need: kept when they are asked for. */
-const later = new Map(Object.entries(LATER).map(([file, hash]) => [new URL(file, scope).href, hash]));
+const absolute = (files: Record<string, string>) =>
+  new Map(Object.entries(files).map(([file, hash]) => [new URL(file, scope).href, hash]));
+const first = absolute(FILES);
+const later = absolute(LATER);
 
 self.addEventListener("install", (event) => {
-  const requests = [...kept].map((url) => new Request(url, { cache: "no-cache" }));
-  event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(requests)));
+  const keep = async () => {
+    await Promise.all([...first].map(([url, hash]) => fetchChecked(url, hash)));
+    // What was needed once is needed without a network, too.
+    for (const name of await caches.keys()) {
+      if (!name.startsWith(OWN) || name === NAME) continue;
+      const older = await caches.open(name);
+      for (const [url, hash] of later) {
+        const found = await older.match(url);
+        if (!found) continue;
+        const isSame = (await sha256(await found.clone().arrayBuffer())) === hash;
+        if (isSame) await caches.open(NAME).then((cache) => cache.put(url, found));
+        else await fetchChecked(url, hash);
+      }
+    }
+  };
+  event.waitUntil(keep());
 });
 
 self.addEventListener("activate", (event) => {
@@ -39,25 +57,32 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== scope.origin || request.headers.has("range")) return;
   url.search = url.hash = "";
-  if (kept.has(url.href) || later.has(url.href)) event.respondWith(answer(url.href));
+  if (first.has(url.href) || later.has(url.href)) event.respondWith(answer(url.href));
 });
 
 /** A file of this version of the page. */
 async function answer(url: string): Promise<Response> {
-  const cache = await caches.open(NAME);
-  const found = await cache.match(url);
+  const found = await caches.open(NAME).then((cache) => cache.match(url));
   if (found) return isolated(found);
-  const response = await fetch(url, { cache: "no-cache" });
-  if (!response.ok) return isolated(response);
-  const bytes = await response.clone().arrayBuffer();
-  if (later.has(url) && later.get(url) !== (await sha256(bytes))) {
-    // The server has another version by now, which does not fit the rest of the page.
+  try {
+    return isolated(await fetchChecked(url, first.get(url) ?? later.get(url)!));
+  } catch (error) {
+    if (!(error instanceof OtherVersion)) throw error;
     void self.registration.update();
-    const status = { status: 409, statusText: "another version of the page; reload it" };
-    return isolated(new Response(null, status));
+    return isolated(new Response(null, { status: 409, statusText: "another version of the page; reload it" }));
   }
+}
+
+/** The server has another version of a file by now, which does not fit the rest of the page. */
+class OtherVersion extends Error {}
+
+/** Fetches a file of this version, and keeps it. */
+async function fetchChecked(url: string, hash: string): Promise<Response> {
+  const response = await fetch(url, { cache: "no-cache" });
+  if (!response.ok || (await sha256(await response.clone().arrayBuffer())) !== hash) throw new OtherVersion(url);
+  const cache = await caches.open(NAME);
   await cache.put(url, response.clone()).catch(() => {}); // Without room it is fetched each time.
-  return isolated(response);
+  return response;
 }
 
 async function sha256(bytes: ArrayBuffer): Promise<string> {

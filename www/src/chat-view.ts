@@ -10,8 +10,10 @@ const NEAR = 80;
 
 /** What a visitor can do with messages. */
 export interface MessageActions {
-  /** Sends a question in another form. */
-  edit(message: Message, content: string): void;
+  /** Sends a question in another form. Tells whether that is possible now. */
+  edit(message: Message, content: string): boolean;
+  /** Shows the conversation as it is by now. */
+  refresh(): void;
   /** Asks for a reply to a question, another one if there is one. */
   answer(question: Message): void;
   /** Shows another version. */
@@ -26,6 +28,8 @@ export class ChatView {
   private drawing: Message | undefined;
   /** What is shown, so that it is made anew only where it is another. */
   private state: unknown[] = [];
+  /** Whether a question is being edited: then nothing is made anew, so that what was typed stays. */
+  private isEditing = false;
 
   constructor(private readonly actions: MessageActions) {
     // Not needed for the first look at the page.
@@ -44,6 +48,8 @@ export class ChatView {
   /** Shows a conversation. `writing` is the reply that is being written, `isBusy` whether there is one, here or elsewhere. */
   show(conversation: Conversation, writing: Message | undefined, isBusy: boolean): void {
     const isOther = conversation !== this.conversation;
+    if (this.isEditing && !isOther && !isBusy) return;
+    this.isEditing = false;
     this.conversation = conversation;
     const messages = shown(conversation);
     const state = [conversation, writing, isBusy, ...messages.flatMap((message) => this.stateOf(message, writing))];
@@ -144,17 +150,16 @@ export class ChatView {
   /** Puts a question into a field, to be sent in another form. */
   private edit(message: Message, shownAt: HTMLElement): void {
     const input = make("textarea", { value: message.content, attributes: { "aria-label": "Edit your message" } });
-    const before = [...shownAt.childNodes];
+    const index = shown(this.conversation!).indexOf(message);
     const cancel = () => {
-      shownAt.replaceChildren(...before);
-      shownAt.classList.remove("editing");
-      shownAt.querySelector("button")?.focus();
+      this.isEditing = false;
+      this.state = [];
+      this.actions.refresh();
     };
     const send = () => {
       const content = input.value.trim();
-      if (!content) return;
-      cancel();
-      this.actions.edit(message, content);
+      // Another tab may have put other objects in the place of the messages.
+      if (content) this.actions.edit(shown(this.conversation!)[index] ?? message, content);
     };
     input.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
@@ -171,6 +176,7 @@ export class ChatView {
       button("Send", send, { className: "main" }),
       button("Cancel", cancel),
     );
+    this.isEditing = true;
     shownAt.classList.add("editing");
     shownAt.replaceChildren(input, row);
     input.focus();

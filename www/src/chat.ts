@@ -1,5 +1,5 @@
 // Asks the model, and writes down what it replies.
-import { PlumeError, type PromptProgress, type Stats, type StepOptions, type StepStats } from "plume-lm";
+import { PlumeError, type Plume, type PromptProgress, type Stats, type StepOptions, type StepStats } from "plume-lm";
 import { ChatView } from "./chat-view.js";
 import { add, before, remove, shown, titleOf, type Branch, type Conversation, type Message } from "./conversation.js";
 import type { Conversations } from "./conversations.js";
@@ -16,6 +16,7 @@ const reading = element("reading");
 
 /** Prompts that are shorter are read before anybody could read how far. */
 const LONG_PROMPT = 256;
+
 /** Who wants to know of a reply's tokens. */
 export interface Listener {
   /** A reply begins. Gives which of its steps are to be told. */
@@ -30,12 +31,15 @@ interface Reply {
   conversation: Conversation;
   answer: Message;
   abort: AbortController;
+  /** What writes it, once that is there. */
+  lm?: Plume;
 }
 
 export class Chat {
   /** Who else has the model at work, in words, if somebody has. */
   blocked: string | undefined;
   private reply: Reply | undefined;
+  private shown: Conversation | undefined;
   private readonly view: ChatView;
 
   constructor(
@@ -46,6 +50,7 @@ export class Chat {
   ) {
     this.view = new ChatView({
       edit: (message, content) => this.ask(before(conversations.current, message), content),
+      refresh: () => this.show(),
       answer: (question) => {
         if (this.isFree()) void this.answer(question);
       },
@@ -63,6 +68,7 @@ export class Chat {
       event.preventDefault();
       this.send();
     });
+    if (!CSS.supports("field-sizing", "content")) prompt.addEventListener("input", growPrompt);
     stop.addEventListener("click", () => this.stop());
     addEventListener("keydown", ({ key }) => {
       if (key === "Escape" && !document.querySelector("dialog[open]")) this.stop();
@@ -80,6 +86,9 @@ export class Chat {
 
   show(): void {
     const { current } = this.conversations;
+    // What went wrong in one conversation is no matter of another.
+    if (this.shown && this.shown !== current) show(error, undefined);
+    this.shown = current;
     if (this.reply && this.conversations.isDeleted(this.reply.conversation)) this.stop();
     const hadFocus = [send, stop].includes(document.activeElement as HTMLButtonElement);
     send.hidden = this.isBusy;
@@ -96,13 +105,19 @@ export class Chat {
   send(given?: string): void {
     const content = given ?? prompt.value.trim();
     if (!content || !this.isFree()) return;
-    if (given === undefined) prompt.value = "";
+    if (given === undefined) {
+      prompt.value = "";
+      prompt.style.height = "";
+    }
     const { current } = this.conversations;
     this.ask(shown(current).at(-1) ?? current, content);
   }
 
-  private ask(after: Branch, content: string): void {
-    if (this.isFree()) void this.answer(add(after, "user", content), after);
+  /** Asks after a message, or at the beginning. Tells whether that is possible now. */
+  private ask(after: Branch, content: string): boolean {
+    const isFree = this.isFree();
+    if (isFree) void this.answer(add(after, "user", content), after);
+    return isFree;
   }
 
   /** Whether a question can be answered now. Where it cannot, says why. */
@@ -118,16 +133,17 @@ export class Chat {
     const conversation = this.conversations.current;
     const messages = this.messages(conversation, question);
     show(error, undefined);
+    if (this.model.lm) this.model.onError(undefined);
     // Without the reply that is nothing yet: a tab that is closed now leaves no empty one.
     this.conversations.save(conversation);
     const answer = add(question, "assistant", "");
     const abort = new AbortController();
-    this.reply = { conversation, answer, abort };
+    const reply: Reply = (this.reply = { conversation, answer, abort });
     this.conversations.writing = conversation;
     this.conversations.onChange();
     let broken: PlumeError | undefined;
     try {
-      await this.write(answer, messages, abort.signal);
+      await this.write(reply, messages);
     } catch (thrown) {
       // Where another model was loaded, what the last one wrote stays as far as it got.
       const isWanted = !(thrown instanceof PlumeError && thrown.code === "disposed");
@@ -145,7 +161,7 @@ export class Chat {
       }
     }
     this.conversations.save(conversation);
-    if (broken) await this.model.recover(broken);
+    if (broken && reply.lm) await this.model.recover(reply.lm, broken);
   }
 
   /** What the model is given: all that was said until the question. */
@@ -157,9 +173,11 @@ export class Chat {
   }
 
   /** Writes a reply as it comes. What has come before an error stays. */
-  private async write(answer: Message, messages: ReturnType<Chat["messages"]>, signal: AbortSignal): Promise<void> {
+  private async write(reply: Reply, messages: ReturnType<Chat["messages"]>): Promise<void> {
+    const { answer } = reply;
+    const { signal } = reply.abort;
     if (!this.model.lm) show(reading, "Waiting for the model …");
-    const lm = await this.model.ready(signal);
+    const lm = (reply.lm = await this.model.ready(signal));
     const { name } = this.model;
     const steps = this.listener.begin();
     const { seed = Math.floor(Math.random() * 2 ** 31), max_tokens, ...sampling } = this.settings.sampling;
@@ -185,7 +203,7 @@ export class Chat {
     } catch (thrown) {
       const isReplaced = thrown instanceof PlumeError && thrown.code === "disposed";
       // Nothing of it was read yet: the model that has come answers it.
-      if (isReplaced && !answer.content && !signal.aborted) return this.write(answer, messages, signal);
+      if (isReplaced && !answer.content && !signal.aborted) return this.write(reply, messages);
       throw thrown;
     } finally {
       const stats = await lm.stats().catch(() => undefined);
@@ -195,6 +213,12 @@ export class Chat {
       this.listener.end(stats);
     }
   }
+}
+
+/** As tall as what is typed, where the style cannot say so. */
+function growPrompt(): void {
+  prompt.style.height = "auto";
+  prompt.style.height = `${prompt.scrollHeight + prompt.offsetHeight - prompt.clientHeight}px`;
 }
 
 /** Tells how far a prompt is read, where that takes long enough to be told. */

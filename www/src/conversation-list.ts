@@ -1,5 +1,5 @@
 // The list of conversations at the side: choose, rename, delete, and have back what was deleted by mistake.
-import { titleOf, type Conversation } from "./conversation.js";
+import { titleOf, wholeTitle, type Conversation } from "./conversation.js";
 import type { Conversations } from "./conversations.js";
 import { button, element, make } from "./dom.js";
 
@@ -16,6 +16,9 @@ const isOver = () => matchMedia("(max-width: 1179px)").matches;
 
 export function conversationList(conversations: Conversations): { show(): void } {
   let renamed: Conversation | undefined;
+  let isPressed = false;
+  list.addEventListener("pointerdown", () => (isPressed = true));
+  addEventListener("pointerup", () => (isPressed = false));
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const open = (isOpen: boolean) => {
@@ -31,11 +34,12 @@ export function conversationList(conversations: Conversations): { show(): void }
     const title = titleOf(conversation);
     const isCurrent = conversation === conversations.current;
     if (conversation === renamed) {
-      const input = make("input", { value: title, maxLength: 100, attributes: { "aria-label": "New title" } });
+      const whole = wholeTitle(conversation);
+      const input = make("input", { value: whole, maxLength: 200, attributes: { "aria-label": "New title" } });
       const end = (isKept: boolean) => {
         if (renamed !== conversation) return;
         renamed = undefined;
-        if (isKept && input.value !== title) conversations.rename(conversation, input.value);
+        if (isKept && input.value !== whole) conversations.rename(conversation, input.value);
         else show();
       };
       input.addEventListener("keydown", (event) => {
@@ -44,7 +48,11 @@ export function conversationList(conversations: Conversations): { show(): void }
         end(event.key === "Enter");
         list.querySelectorAll<HTMLElement>(".conversation")[conversations.list.indexOf(conversation)]?.focus();
       });
-      input.addEventListener("blur", () => end(true));
+      input.addEventListener("blur", () => {
+        // A button that is being pressed must still be there when it is let go of.
+        if (isPressed) addEventListener("pointerup", () => setTimeout(() => end(true)), { once: true });
+        else end(true);
+      });
       return make("li", {}, input);
     }
     const chosen = isCurrent ? { attributes: { "aria-current": "true" } } : {};

@@ -64,9 +64,14 @@ export function before(conversation: Conversation, message: Message): Branch {
 }
 
 /** A conversation's title: what it was given, or how it begins. */
-export function titleOf({ title, next, chosen }: Conversation): string {
-  const first = title || next[chosen]?.content.trim().split("\n")[0] || "New chat";
-  return first.length > 60 ? `${first.slice(0, 57)}…` : first;
+export function wholeTitle({ title, next, chosen }: Conversation): string {
+  return title || next[chosen]?.content.trim().split("\n")[0] || "New chat";
+}
+
+/** The title, cut where it is long. */
+export function titleOf(conversation: Conversation): string {
+  const title = wholeTitle(conversation);
+  return title.length > 60 ? `${title.slice(0, 57)}…` : title;
 }
 
 /** A conversation that was kept, if it is one: another version of the page may have kept something else. */

@@ -13,7 +13,7 @@ export class Conversations {
   onChange = () => {};
   /** By their ids, here or in another tab: what is still done in them is not kept. */
   private readonly deleted = new Set<string>();
-  private last: Conversation | undefined;
+  private lastDeleted: Conversation | undefined;
 
   constructor() {
     const found = names(NAME).map((name) => asConversation(read(name)));
@@ -47,7 +47,7 @@ export class Conversations {
 
   /** Deletes a conversation, until {@link restore}. */
   delete(conversation: Conversation): void {
-    this.last = conversation;
+    this.lastDeleted = conversation;
     this.deleted.add(conversation.id);
     this.list = this.list.filter((other) => other !== conversation);
     write(NAME + conversation.id, undefined);
@@ -61,8 +61,8 @@ export class Conversations {
 
   /** Brings back what was deleted last. */
   restore(): void {
-    const conversation = this.last;
-    this.last = undefined;
+    const conversation = this.lastDeleted;
+    this.lastDeleted = undefined;
     if (!conversation) return;
     this.deleted.delete(conversation.id);
     this.current = conversation;
@@ -84,8 +84,12 @@ export class Conversations {
     const mine = [this.current, ...this.list].find((one) => one.id === id);
     const theirs = asConversation(read(NAME + id));
     if (!theirs) {
-      this.deleted.add(id);
       this.list = this.list.filter((one) => one.id !== id);
+      if (mine && mine === this.writing) {
+        this.deleted.add(id);
+        if (mine === this.current) return this.begin();
+        // What is on the screen stays there, and is another one's beginning, should it go on.
+      } else if (mine) mine.id = newId();
     } else {
       this.deleted.delete(id);
       if (mine && mine === this.writing) {

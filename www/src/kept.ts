@@ -2,8 +2,8 @@
 
 const PREFIX = "plume.";
 let storage: Storage | undefined;
-/** The names whose newest value could not be kept. */
-const lost = new Set<string>();
+/** What could not be kept, by its name. */
+const lost = new Map<string, unknown>();
 
 try {
   storage = localStorage;
@@ -20,14 +20,19 @@ export function read(name: string): unknown {
   }
 }
 
-/** Keeps a value under a name; without one, forgets it. */
+/** Keeps a value under a name; without one, forgets it, and there is room for what could not be kept. */
 export function write(name: string, value: unknown): void {
+  lost.delete(name);
+  if (value !== undefined) return put(name, value);
+  storage?.removeItem(PREFIX + name);
+  for (const [other, value] of [...lost]) write(other, value);
+}
+
+function put(name: string, value: unknown): void {
   try {
-    if (value === undefined) storage?.removeItem(PREFIX + name);
-    else storage?.setItem(PREFIX + name, JSON.stringify(value));
-    lost.delete(name);
+    storage?.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    lost.add(name);
+    lost.set(name, value);
   }
 }
 

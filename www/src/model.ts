@@ -41,43 +41,50 @@ export class Model {
     return this.lm;
   }
 
-  /** Loads a model. Tells whether it is there. */
-  async open(source: ModelSource, name: string): Promise<boolean> {
+  /** Loads a model. */
+  async open(source: ModelSource, name: string): Promise<void> {
     this.onError(undefined);
     const control = new LoadControl();
     try {
-      return await this.run(name, control, async (options) => {
+      await this.run(name, control, async (options) => {
         const loaded = await Plume.load(source, { ...options, ...this.choices, control });
         this.lm?.dispose();
         [this.lm, this.name, this.own] = [loaded, name, control];
+        this.onError(undefined);
         this.onLoaded();
       });
     } catch (error) {
       const kept = this.lm ? ` ${this.name} is still loaded.` : "";
       this.onError(`${name} could not be loaded. ${(error as Error).message}.${kept}`);
-      return false;
     }
   }
 
-  /** Loads the same model again after its device was lost or it crashed. Tells whether it is there. */
-  async recover(broken: PlumeError): Promise<boolean> {
-    const { lm, name } = this;
-    if (!lm) return false;
+  /** Loads a model again whose device was lost, or that crashed. */
+  async recover(lm: Plume, broken: PlumeError): Promise<void> {
+    // Another has taken its place by now.
+    if (this.lm !== lm) return;
+    const { name } = this;
+    if (this.load) return this.giveUp(`${broken.message}. ${name} is gone, and ${this.load.name} still coming.`);
     let why = "";
     const isBack = await this.run(name, this.own, (options) => lm.reload(options)).catch((error: Error) => {
       why = ` ${error.message}.`;
       return false;
     });
-    if (isBack) this.onError(`${broken.message}. The model was loaded again: you can go on.`);
-    else if (this.lm === lm) {
-      // It answers nothing any more.
-      lm.dispose();
-      this.lm = undefined;
-      this.name = "";
-      this.onError(`${broken.message}. ${name} was not loaded again.${why} Choose a model to go on.`);
-      this.onChange();
-    }
-    return isBack;
+    if (this.lm !== lm) return;
+    if (isBack) {
+      this.onError(`${broken.message}. The model was loaded again: you can go on.`);
+      this.onLoaded();
+    } else if (this.load) this.giveUp(undefined);
+    else this.giveUp(`${broken.message}. ${name} was not loaded again.${why} Choose a model to go on.`);
+  }
+
+  /** Lets the model go, which answers nothing any more. */
+  private giveUp(message: string | undefined): void {
+    this.lm?.dispose();
+    this.lm = undefined;
+    this.name = "";
+    this.onError(message);
+    this.onChange();
   }
 
   pause(isPaused: boolean): void {

@@ -9,6 +9,9 @@ interface NoticeOptions {
   once?: boolean;
 }
 
+/** The texts that were closed at this visit, by the notices' names. */
+const closedNow = new Map<string, string>();
+
 /** Shows a notice until it is closed, in place of the one of the same name; without a text, takes that away. */
 export function notice(
   name: string,
@@ -20,9 +23,10 @@ export function notice(
   if (shown?.firstChild?.textContent === text) return;
   shown?.remove();
   const closed = `closed.${name}`;
-  if (!text || (once && read(closed) === text)) return;
+  if (!text || closedNow.get(name) === text || (once && read(closed) === text)) return;
   const dismiss = () => {
     made.remove();
+    closedNow.set(name, text);
     if (once) write(closed, text);
   };
   const close = button("Close", dismiss, { attributes: { "aria-label": "Close this notice" } });

@@ -20,14 +20,15 @@ export async function startServiceWorker(isUntouched: () => boolean): Promise<vo
       container.addEventListener("controllerchange", () => resolve(), { once: true }),
     );
     const registration = await container.register("service-worker.js", { updateViaCache: "none" });
-    if (hadOne) return offerUpdates(registration, container);
+    offerUpdates(registration, container);
+    // A page that was reloaded past it stays out of its care.
+    if (hadOne || registration.active) return;
     await Promise.race([controlled, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
     if (container.controller && !crossOriginIsolated && !sessionStorage.getItem(BEGUN_AGAIN) && isUntouched()) {
       sessionStorage.setItem(BEGUN_AGAIN, "yes");
       location.reload();
       await new Promise(() => {}); // Nothing more is done here.
     }
-    offerUpdates(registration, container);
   } catch {
     // In a private window, or where a server does not have it: the page works as long as it is open.
   }
@@ -36,6 +37,7 @@ export async function startServiceWorker(isUntouched: () => boolean): Promise<vo
 /** Says so when a newer version of the page has been downloaded, or is in use in another tab. */
 function offerUpdates(registration: ServiceWorkerRegistration, container: ServiceWorkerContainer): void {
   let isWanted = false;
+  let { controller } = container;
   const offer = (worker: ServiceWorker | null) => {
     if (worker?.state !== "installed" || !container.controller) return;
     const update = button("Reload", () => {
@@ -46,12 +48,18 @@ function offerUpdates(registration: ServiceWorkerRegistration, container: Servic
   };
   container.addEventListener("controllerchange", () => {
     if (isWanted) return location.reload();
+    // The first one is no newer version.
+    const before = controller;
+    controller = container.controller;
+    if (!before) return;
     const reload = button("Reload", () => location.reload());
     notice("update", "A newer version of this page is in use in another tab.", { actions: [reload] });
   });
-  offer(registration.waiting);
-  registration.addEventListener("updatefound", () => {
+  const follow = () => {
     const worker = registration.installing;
     worker?.addEventListener("statechange", () => offer(worker));
-  });
+  };
+  offer(registration.waiting);
+  follow();
+  registration.addEventListener("updatefound", follow);
 }

@@ -56,7 +56,7 @@ export function benchmarkView(model: Model, chat: Chat): { show(): void } {
       abort = undefined;
       show();
     }
-    if (broken) await model.recover(broken);
+    if (broken) await model.recover(lm, broken);
   };
 
   const copy = async (text: string) => setText(copied, (await copyText(text)) ?? "Copied.");

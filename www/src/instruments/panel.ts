@@ -193,8 +193,8 @@ export class Instruments implements Listener {
     const layer = this.pointed?.layer;
     const mean = density.reduce((sum, share) => sum + share, 0) / density.length;
     setText(this.density, percent(mean));
-    const which = layer === undefined ? LEGEND : `Layer ${layer + 1}: ${percent(density[layer] ?? 0)}`;
-    setText(this.under, layer === undefined ? which : `${which}, at ${visible(token)}`);
+    const which = () => `Layer ${layer! + 1}: ${percent(density[layer!] ?? 0)}, at ${visible(token)}`;
+    setText(this.under, layer === undefined ? LEGEND : which());
     const all = this.stats?.weight_bytes ?? 0;
     if (all > 0) {
       const read = all - skipped_bytes;
