@@ -16,6 +16,7 @@ const isOver = () => matchMedia("(max-width: 1179px)").matches;
 
 export function conversationList(conversations: Conversations): { show(): void } {
   let renamed: Conversation | undefined;
+  /** Whether a pointer is down on the list. */
   let isPressed = false;
   list.addEventListener("pointerdown", () => (isPressed = true));
   addEventListener("pointerup", () => (isPressed = false));

@@ -98,11 +98,13 @@ showInstruments(settings.instruments ?? matchMedia("(min-width: 900px)").matches
 
 chat.show();
 if (matchMedia("(hover: hover)").matches) element("prompt").focus();
+
 /** Whether nothing is lost where the page begins again. */
 function isUntouched(): boolean {
   const { value } = element<HTMLTextAreaElement>("prompt");
   return !model.load && !model.lm && !value && !document.querySelector(".message, dialog[open]");
 }
+
 await startServiceWorker(isUntouched);
 // A visitor may have been faster.
 if (!model.load && !model.lm) await model.open(EMBEDDED.source, EMBEDDED.name);
