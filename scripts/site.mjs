@@ -8,15 +8,7 @@ import { packageFolder, tsc } from "./package.mjs";
 export const siteFolder = at("build/site");
 const source = (name) => at("www", name);
 
-const assets = [
-  "index.html",
-  "style.css",
-  "manifest.webmanifest",
-  "icon.svg",
-  "icon-192.png",
-  "icon-512.png",
-  "icon-maskable.png",
-];
+const assets = ["index.html", "manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png", "icon-maskable.png"];
 /** What the page has of the package. */
 const library = ["dist/index.js", "dist/worker.js", "models/plm-tiny.gguf"];
 
@@ -49,6 +41,7 @@ export async function buildSite() {
     chunkNames: "[name]-[hash]",
     plugins: [beside],
   });
+  await bundle({ ...options, entryPoints: { style: source("style/main.css") }, outdir: siteFolder });
   await bundle({
     ...options,
     entryPoints: [source("service-worker/service-worker.ts")],
@@ -65,8 +58,8 @@ function offlineFiles() {
     .map((file) => path.relative(siteFolder, file).replaceAll(path.sep, "/"))
     .sort();
   const hashes = names.map((name) => [name, sha256(readFileSync(path.join(siteFolder, name)))]);
-  const scripts = names.filter((name) => /^[^/]+\.js$/.test(name));
-  const shell = [...assets.filter((name) => !isForInstalling(name)), ...scripts];
+  const bundled = names.filter((name) => /^[^/]+\.(js|css)$/.test(name));
+  const shell = [...assets.filter((name) => !isForInstalling(name)), ...bundled];
   shell.push(...library.filter(isScript).map((name) => `plume-lm/${name}`));
   const all = Object.fromEntries(hashes);
   const first = Object.fromEntries(shell.map((name) => [name, all[name]]));

@@ -6,34 +6,9 @@ import { serve } from "../../scripts/serve.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { hub } from "../../tests/hub.mjs";
 import { randomModel } from "../../tests/random-model.mjs";
+import { longest, mainThreadTasks } from "../trace.mjs";
 
 export const options = { layers: { type: "string" } };
-
-/** The tasks of the page's main thread, each with its time and its processor's time, in milliseconds. */
-function tasks(events) {
-  // Chromium's own parts have renderers, too.
-  const { tid, pid } = events.find(
-    ({ name, args }) => name === "FunctionCall" && args.data?.url?.endsWith("/index.js"),
-  );
-  return events
-    .filter((event) => /RunTask$/.test(event.name) && event.tid === tid && event.pid === pid && event.dur)
-    .map(({ dur, tdur = dur }) => ({ ms: dur / 1000, cpu_ms: tdur / 1000 }));
-}
-
-async function traced(browser, work) {
-  const tracer = await browser.newBrowserCDPSession();
-  const events = [];
-  tracer.on("Tracing.dataCollected", ({ value }) => events.push(...value));
-  await tracer.send("Tracing.start", {
-    transferMode: "ReportEvents",
-    traceConfig: { includedCategories: ["toplevel", "devtools.timeline", "__metadata"] },
-  });
-  await work();
-  const complete = new Promise((resolve) => tracer.once("Tracing.tracingComplete", resolve));
-  await tracer.send("Tracing.end");
-  await complete;
-  return tasks(events);
-}
 
 /** Has a worker use WebGPU: Chromium starts its GPU process from the page's main thread, whoever asks. That is not ours. */
 function wakeGpu() {
@@ -61,7 +36,7 @@ export async function run({ layers = "8" }) {
       ["plm-tiny", undefined],
       [`${(bytes.length / 1e6).toFixed(0)} MB`, `${server.origin}/model.gguf`],
     ]) {
-      const found = await traced(browser, () =>
+      const found = await mainThreadTasks(browser, "/index.js", () =>
         page.evaluate(
           async ([url, device]) => {
             const { Plume } = await import("/plume-lm/dist/index.js");
@@ -75,8 +50,7 @@ export async function run({ layers = "8" }) {
           [url, device],
         ),
       );
-      const longest = (name) => found.reduce((most, task) => Math.max(most, task[name]), 0);
-      const [longest_ms, longest_cpu_ms] = [longest("ms"), longest("cpu_ms")];
+      const { longest_ms, longest_cpu_ms } = longest(found);
       results.push({ device, model, tasks: found.length, longest_ms, longest_cpu_ms });
       const times = `the longest ${longest_cpu_ms.toFixed(1)} ms of the processor, ${longest_ms.toFixed(1)} ms by the clock`;
       console.log(`${what.padEnd(20)}${model.padStart(10)}: ${String(found.length).padStart(6)} tasks, ${times}`);

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { build } from "../../scripts/build.mjs";
 import { launch } from "../../scripts/chromium.mjs";
-import { root } from "../../scripts/setup.mjs";
 import { serve } from "../../scripts/serve.mjs";
 import { siteFolder } from "../../scripts/site.mjs";
 import { writeModel } from "../cpu/model.mjs";
 import { median } from "../median.mjs";
+import { longest, mainThreadTasks } from "../trace.mjs";
 
 export const options = { devices: { type: "string" }, tokens: { type: "string" } };
 
@@ -19,9 +19,9 @@ const SETTLED = 600;
 /** Milliseconds between frames of a screen that is drawn 60 times a second. */
 const FRAME = 1000 / 60;
 
-/** Watches, in the page: what moves by itself, which frames are left out, and how long tasks are. */
+/** Watches, in the page, what moves by itself. */
 function watch() {
-  window.watched = { shift: 0, frames: 0, dropped: 0 };
+  window.watched = { shift: 0 };
   new PerformanceObserver((list) => {
     for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.watched.shift += value;
   }).observe({ type: "layout-shift", buffered: true });
@@ -44,28 +44,6 @@ function countFrames(frame) {
   });
 }
 
-/** The tasks of the page's main thread while `work` is done, in milliseconds of its processor. */
-async function tasks(browser, work) {
-  const tracer = await browser.newBrowserCDPSession();
-  const events = [];
-  tracer.on("Tracing.dataCollected", ({ value }) => events.push(...value));
-  await tracer.send("Tracing.start", {
-    transferMode: "ReportEvents",
-    traceConfig: { includedCategories: ["toplevel", "devtools.timeline", "__metadata"] },
-  });
-  const result = await work();
-  const complete = new Promise((resolve) => tracer.once("Tracing.tracingComplete", resolve));
-  await tracer.send("Tracing.end");
-  await complete;
-  const { tid, pid } = events.find(({ name, args }) => name === "FunctionCall" && args.data?.url?.endsWith("/main.js"));
-  const found = events.filter((event) => /RunTask$/.test(event.name) && event.tid === tid && event.pid === pid);
-  return {
-    result,
-    ms: found.map(({ dur = 0, tdur = dur }) => tdur / 1000),
-    clock: found.map(({ dur = 0 }) => dur / 1000),
-  };
-}
-
 async function ask(page) {
   await page.locator("#new-chat").click();
   await page.waitForTimeout(SETTLED);
@@ -80,8 +58,6 @@ async function show(page, isShown) {
   const toggle = page.locator("#toggle-instruments");
   if (((await toggle.getAttribute("aria-expanded")) === "true") !== isShown) await toggle.click();
 }
-
-const most = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 
 /** Measures one model on one device: replies with the instruments shown and hidden, in turns. */
 async function measure(origin, { model, url, device }, { runs, tokens }) {
@@ -116,7 +92,7 @@ async function measure(origin, { model, url, device }, { runs, tokens }) {
       if (speeds.shown.length === speeds.hidden.length) ratios.push(speeds.shown.at(-1) / speeds.hidden.at(-1));
     }
   await show(page, true);
-  const { ms, clock } = await tasks(browser, () => ask(page));
+  const { longest_ms, longest_cpu_ms } = longest(await mainThreadTasks(browser, "/main.js", () => ask(page)));
   const shift = (await page.evaluate(() => window.watched.shift)) - before;
   await browser.close();
   const [shown, hidden] = [median(speeds.shown), median(speeds.hidden)];
@@ -129,8 +105,8 @@ async function measure(origin, { model, url, device }, { runs, tokens }) {
     cost: 1 - median(ratios),
     frames_dropped: frames.shown[1] / (frames.shown[0] + frames.shown[1]),
     frames_dropped_without: frames.hidden[1] / (frames.hidden[0] + frames.hidden[1]),
-    longest_task_ms: most(ms),
-    longest_task_by_the_clock_ms: most(clock),
+    longest_task_ms: longest_cpu_ms,
+    longest_task_by_the_clock_ms: longest_ms,
     layout_shift_loading: before,
     layout_shift_writing: shift,
   };
@@ -140,8 +116,7 @@ export async function run({ runs = "9", devices = "cpu,gpu", tokens = "200" }) {
   await build();
   const folder = mkdtempSync(path.join(tmpdir(), "plume-page-"));
   writeModel(path.join(folder, "125M.gguf"), { format: "Q8_0", zeros: 0.9 });
-  const data = path.join(root, "tests/data");
-  const site = await serve({ "/made/": folder, "/data/": data, "/": siteFolder }, { isolated: true });
+  const site = await serve({ "/made/": folder, "/": siteFolder }, { isolated: true });
   const rows = [];
   try {
     for (const device of devices.split(","))

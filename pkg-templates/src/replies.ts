@@ -158,10 +158,11 @@ class Steps {
 
   /** What the next step is to tell, if anything. */
   due(): Tells | undefined {
+    if (!this.listener) return undefined;
     const { interval = 0, top_logprobs, logprobs_interval = 0 } = this.options;
     const now = performance.now();
     const isDue = (last: number, interval: number) => interval < Infinity && now - last >= interval;
-    if (!this.listener || !isDue(this.asked, interval)) return undefined;
+    if (!isDue(this.asked, interval)) return undefined;
     this.asked = now;
     if (top_logprobs === undefined || !isDue(this.askedLogprobs, logprobs_interval)) return {};
     this.askedLogprobs = now;

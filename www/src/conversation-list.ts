@@ -31,60 +31,60 @@ export function conversationList(conversations: Conversations): { show(): void }
     if (isOver()) open(false);
   };
 
+  /** The field in which a conversation is renamed. */
+  const titleField = (conversation: Conversation) => {
+    const title = wholeTitle(conversation);
+    const input = make("input", { value: title, maxLength: 200, attributes: { "aria-label": "New title" } });
+    const end = (isKept: boolean) => {
+      if (renamed !== conversation) return;
+      renamed = undefined;
+      if (isKept && input.value !== title) conversations.rename(conversation, input.value);
+      else show();
+    };
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.stopPropagation();
+      end(event.key === "Enter");
+      list.querySelectorAll<HTMLElement>(".conversation")[conversations.list.indexOf(conversation)]?.focus();
+    });
+    input.addEventListener("blur", () => {
+      // A button that is being pressed must still be there when it is let go of.
+      if (isPressed) addEventListener("pointerup", () => setTimeout(() => end(true)), { once: true });
+      else end(true);
+    });
+    return input;
+  };
+
+  const rename = (conversation: Conversation) => {
+    renamed = conversation;
+    show();
+    const input = list.querySelector("input")!;
+    input.focus();
+    input.select();
+  };
+
+  const remove = (conversation: Conversation) => {
+    conversations.delete(conversation);
+    undo.hidden = false;
+    clearTimeout(timer);
+    timer = setTimeout(() => (undo.hidden = true), UNDO);
+    element("undo-delete").focus();
+  };
+
   const row = (conversation: Conversation) => {
+    if (conversation === renamed) return make("li", {}, titleField(conversation));
     const title = titleOf(conversation);
-    const isCurrent = conversation === conversations.current;
-    if (conversation === renamed) {
-      const whole = wholeTitle(conversation);
-      const input = make("input", { value: whole, maxLength: 200, attributes: { "aria-label": "New title" } });
-      const end = (isKept: boolean) => {
-        if (renamed !== conversation) return;
-        renamed = undefined;
-        if (isKept && input.value !== whole) conversations.rename(conversation, input.value);
-        else show();
-      };
-      input.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== "Escape") return;
-        event.stopPropagation();
-        end(event.key === "Enter");
-        list.querySelectorAll<HTMLElement>(".conversation")[conversations.list.indexOf(conversation)]?.focus();
-      });
-      input.addEventListener("blur", () => {
-        // A button that is being pressed must still be there when it is let go of.
-        if (isPressed) addEventListener("pointerup", () => setTimeout(() => end(true)), { once: true });
-        else end(true);
-      });
-      return make("li", {}, input);
-    }
-    const chosen = isCurrent ? { attributes: { "aria-current": "true" } } : {};
+    const chosen = conversation === conversations.current ? { attributes: { "aria-current": "true" } } : {};
+    const labelled = (verb: string) => ({ attributes: { "aria-label": `${verb} ${title}` } });
     return make(
       "li",
       {},
       button(title, () => choose(conversation), { className: "conversation", ...chosen }),
-      button(
-        "Rename",
-        () => {
-          renamed = conversation;
-          show();
-          const input = list.querySelector("input")!;
-          input.focus();
-          input.select();
-        },
-        { attributes: { "aria-label": `Rename ${title}` } },
-      ),
-      button(
-        "Delete",
-        () => {
-          conversations.delete(conversation);
-          undo.hidden = false;
-          clearTimeout(timer);
-          timer = setTimeout(() => (undo.hidden = true), UNDO);
-          element("undo-delete").focus();
-        },
-        { attributes: { "aria-label": `Delete ${title}` } },
-      ),
+      button("Rename", () => rename(conversation), labelled("Rename")),
+      button("Delete", () => remove(conversation), labelled("Delete")),
     );
   };
+
   /** What is shown, so that it is made anew only where it is another. */
   let shown = "";
   const show = () => {

@@ -43,6 +43,11 @@ function nameOf(source: string): string {
   return source.endsWith("/") ? repository : file;
 }
 
+/** The last part of a URL, readable where it can be read. */
+export function fileName(url: string): string {
+  return readable(url.replace(/\/$/, "").split("/").pop() ?? url);
+}
+
 function readable(part: string): string {
   try {
     return decodeURIComponent(part);

@@ -2,7 +2,7 @@
 import { Plume, type CachedFile, type ModelSource } from "plume-lm";
 import { CATALOGUE, EMBEDDED, memoryOf, type CatalogueModel } from "./catalogue.js";
 import { button, element, make, show } from "./dom.js";
-import { keptModels, type KeptModel } from "./kept-models.js";
+import { fileName, keptModels, type KeptModel } from "./kept-models.js";
 import type { Model } from "./model.js";
 import { bytes } from "./units.js";
 
@@ -98,8 +98,8 @@ async function showKept(open: Open, hub: string): Promise<void> {
 
 function keptRow(one: KeptModel, open: Open, again: () => Promise<void>): HTMLElement {
   const { name, size, stored, source } = one;
-  const isEmbedded = String(source) === String(EMBEDDED.source);
-  const amount = stored === size ? bytes(size) : `${bytes(stored)} of ${bytes(size)}`;
+  const shownName = source === String(EMBEDDED.source) ? EMBEDDED.name : name;
+  const isWhole = stored === size;
   const forget = async () => {
     try {
       for (const file of one.files) await Plume.cache.delete(file.url);
@@ -113,10 +113,10 @@ function keptRow(one: KeptModel, open: Open, again: () => Promise<void>): HTMLEl
   return make(
     "li",
     {},
-    make("span", { title: String(source) }, isEmbedded ? EMBEDDED.name : name),
-    make("span", { className: "faint" }, amount),
-    button(stored === size ? "Load" : "Go on", () => open(source, isEmbedded ? EMBEDDED.name : name), {
-      attributes: { "aria-label": `${stored === size ? "Load" : "Go on with"} ${name}` },
+    make("span", { title: source }, shownName),
+    make("span", { className: "faint" }, isWhole ? bytes(size) : `${bytes(stored)} of ${bytes(size)}`),
+    button(isWhole ? "Load" : "Go on", () => open(source, shownName), {
+      attributes: { "aria-label": `${isWhole ? "Load" : "Go on with"} ${name}` },
     }),
     button("Delete", () => void forget(), { attributes: { "aria-label": `Delete ${name}` } }),
   );
@@ -156,14 +156,4 @@ function dropTarget(open: Open): void {
     const files = [...(event.dataTransfer?.files ?? [])];
     if (files.length > 0) open(...ofFiles(files));
   });
-}
-
-/** The last part of a URL, readable where it can be read. */
-function fileName(url: string): string {
-  const name = url.replace(/\/$/, "").split("/").pop() ?? url;
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
 }

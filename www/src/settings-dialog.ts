@@ -56,7 +56,6 @@ export function settingsDialog(settings: Settings, conversations: Conversations)
     showValues();
     dialog.showModal();
   });
-  dialog.addEventListener("close", showValues);
 }
 
 function numberInput({ name, least, most, step, optional }: Field): HTMLInputElement {

@@ -79,20 +79,15 @@ export const FIELDS: Field[] = [
   },
 ];
 
-const PLAIN: Sampling = {
-  temperature: 0.6,
-  top_p: 1,
-  top_k: 0,
-  min_p: 0,
-  repetition_penalty: 1,
-  max_tokens: undefined,
-  seed: undefined,
-};
+/** All but what has nothing to do with how freely tokens are drawn. */
+type Preset = Omit<Sampling, "max_tokens" | "seed">;
 
-export const PRESETS: Record<string, Partial<Sampling>> = {
-  Precise: { temperature: 0, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
-  Balanced: { temperature: 0.6, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
-  Lively: { temperature: 1, top_p: 0.95, top_k: 0, min_p: 0.02, repetition_penalty: 1 },
+const BALANCED: Preset = { temperature: 0.6, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 };
+
+export const PRESETS: Record<string, Preset> = {
+  Precise: { ...BALANCED, temperature: 0 },
+  Balanced: BALANCED,
+  Lively: { ...BALANCED, temperature: 1, top_p: 0.95, min_p: 0.02 },
 };
 
 export const THEMES = ["system", "light", "dark"] as const;
@@ -109,7 +104,7 @@ export function keptSettings(): Settings {
   const found = read("settings");
   const { sampling, theme, instruments } = isRecord(found) ? found : {};
   const settings: Settings = {
-    sampling: { ...PLAIN },
+    sampling: { ...BALANCED, max_tokens: undefined, seed: undefined },
     theme: THEMES.find((name) => name === theme) ?? "system",
     instruments: typeof instruments === "boolean" ? instruments : undefined,
   };
@@ -131,7 +126,7 @@ export function fits({ least, most, step }: Field, value: number): boolean {
 
 /** The preset that has these values, if there is one. */
 export function presetOf(sampling: Sampling): string | undefined {
-  const same = (preset: Partial<Sampling>) =>
-    FIELDS.every(({ name }) => preset[name] === undefined || preset[name] === sampling[name]);
-  return Object.keys(PRESETS).find((name) => same(PRESETS[name]!));
+  const values = (preset: Preset) => Object.entries(preset) as [keyof Preset, number][];
+  const isLike = (name: string) => values(PRESETS[name]!).every(([field, value]) => sampling[field] === value);
+  return Object.keys(PRESETS).find(isLike);
 }

@@ -20,6 +20,10 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 }
 
+export function mean(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** Tokens a second. */
 export function speed(tokens: number): string {
   return tokens < 100 ? tokens.toFixed(1) : tokens.toFixed(0);

@@ -1,5 +1,6 @@
 // Measures the model that is loaded: how fast it reads prompts of several lengths, and how fast it writes on from each.
 import type { Plume, StepStats } from "plume-lm";
+import { mean } from "../units.js";
 
 /** Lengths of the context, in tokens, as far as the model allows. */
 const LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096];
@@ -76,8 +77,4 @@ async function measure(lm: Plume, prompt: string, signal: AbortSignal): Promise<
     decoded_tokens: tokens,
     density: densities.length > 0 ? mean(densities) : undefined,
   };
-}
-
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -75,18 +75,18 @@ export class HeatMap {
   }
 }
 
-/** The colours from none to the most, between two of the page's. */
+/** The colours from none to the most, between those that the canvas has of the page's style. */
 function shades(canvas: HTMLCanvasElement): Uint8ClampedArray[] {
-  const style = getComputedStyle(canvas);
-  const [from, to] = ["--cold", "--hot"].map((name) => channels(style.getPropertyValue(name).trim()));
+  const { backgroundColor, color } = getComputedStyle(canvas);
+  const [from, to] = [channels(backgroundColor), channels(color)];
   return Array.from({ length: SHADES }, (_, shade) => {
     const share = shade / (SHADES - 1);
-    const mixed = from!.map((value, channel) => value + (to![channel]! - value) * share);
+    const mixed = from.map((value, channel) => value + (to[channel]! - value) * share);
     return new Uint8ClampedArray([...mixed, 255]);
   });
 }
 
-/** Of a colour that is written as #rrggbb. */
+/** Of a colour as browsers write it: rgb(1, 2, 3). */
 function channels(colour: string): number[] {
-  return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return (colour.match(/\d+/g) ?? []).map(Number);
 }

@@ -3,7 +3,7 @@
 import type { Plume, Stats, StepOptions, StepStats, TokenLogprob } from "plume-lm";
 import type { Listener } from "../chat.js";
 import { element, make, setText } from "../dom.js";
-import { bytes, percent, speed } from "../units.js";
+import { bytes, mean, percent, speed } from "../units.js";
 import { Candidates, instrument, Sparkline, Split, visible, type Candidate } from "./gauges.js";
 import { HeatMap, type Cell } from "./heat-map.js";
 import { Recorder } from "./recorder.js";
@@ -191,8 +191,7 @@ export class Instruments implements Listener {
   /** Shows what a token took. */
   private showStep({ token, density, skipped_bytes, cache_bytes, expanded_cache_bytes }: StepStats): void {
     const layer = this.pointed?.layer;
-    const mean = density.reduce((sum, share) => sum + share, 0) / density.length;
-    setText(this.density, percent(mean));
+    setText(this.density, percent(mean(density)));
     const which = () => `Layer ${layer! + 1}: ${percent(density[layer!] ?? 0)}, at ${visible(token)}`;
     setText(this.under, layer === undefined ? LEGEND : which());
     const all = this.stats?.weight_bytes ?? 0;
@@ -209,11 +208,10 @@ export class Instruments implements Listener {
   private describe(): void {
     const { seen } = this.recorder;
     const density = seen.flatMap(({ step }) => step.density);
-    const mean = density.reduce((sum, share) => sum + share, 0) / density.length;
     this.heatMap.canvas.ariaLabel =
       seen.length === 0
         ? "A heat map of active neurons, empty before the first reply"
-        : `A heat map of active neurons in ${seen[0]!.step.density.length} layers over ${seen.length} tokens, ${percent(mean)} on average. Arrow keys go through it.`;
+        : `A heat map of active neurons in ${seen[0]!.step.density.length} layers over ${seen.length} tokens, ${percent(mean(density))} on average. Arrow keys go through it.`;
   }
 
   /** What can be seen is told from now on, and what cannot is not. */
