@@ -8,6 +8,7 @@ const suites = {
   cpu: "./cpu/cpu.mjs",
   gpu: "./gpu/gpu.mjs",
   accuracy: "./accuracy/accuracy.mjs",
+  eval: "./eval/eval.mjs",
   load: "./load/load.mjs",
   "main-thread": "./main-thread/main-thread.mjs",
   page: "./page/page.mjs",

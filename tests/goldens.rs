@@ -209,7 +209,7 @@ fn check_greedy<B: Backend>(backend: B, kind: &str, asked: Vec<Conversation>, bo
     println!("plm-tiny {kind}: {replies} replies equal the reference's ({ties} of them up to a tie)");
 }
 
-/// What make_held_out.py wrote.
+/// What held_out.py wrote.
 #[derive(Deserialize)]
 struct HeldOut {
     /// Tokens that are read from an empty cache.

@@ -13,6 +13,8 @@ if (!process.env.PLUME_CACHE) {
 }
 
 export const model = path.join(root, "www/models/plm-tiny");
+/** Its shape, by the names of config.json. */
+export const config = JSON.parse(readFileSync(path.join(model, "config.json"), "utf8"));
 export const gguf = (kind) => path.join(root, `tests/data/plm-tiny-${kind}.gguf`);
 
 /** The same weights as a folder of safetensors and as GGUF files: by kind, the path and the path on a test's server. */

@@ -26,7 +26,7 @@ const KERNELS: [(&str, bool, bool, bool); 4] = [
     ("wide, subgroups", false, true, false),
     ("wide, f16", false, false, true),
 ];
-/// As in training; past so many tokens plm-tiny is lost. make_held_out.py cuts the text alike.
+/// As in training; past so many tokens plm-tiny is lost. held_out.py cuts the text alike.
 const WINDOW: usize = 320;
 /// Tokens of one pass. It does not divide a window, so that the last pass of each is of another length.
 const CHUNK: usize = 128;

@@ -1,10 +1,11 @@
 // The demo page's instruments show what is so, and cost nothing where nobody sees them; and its benchmark gives a result to share.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { plmHeader, plmTensors, TYPES } from "../plm-gguf.mjs";
+import { config, EMBEDDED, gguf } from "../support.mjs";
 import * as p from "./page.mjs";
 
 const instrument = (page, name) =>
@@ -52,9 +53,10 @@ test("the instruments tell speed, neurons, weights, cache, rivals and device of 
   const [read, skipped] = await instrument(page, "Weights of this token").locator("p span").allTextContents();
   assert.match(read, / read$/);
   assert.match(skipped, / skipped$/);
-  // The file's tensors, and of them the down projections: 4 layers of 256 x 1024 weights, 34 bytes for each 32.
-  assert.ok(Math.abs(megabytes(read) + megabytes(skipped) - 3.7) < 0.15, `${read}, ${skipped}`);
-  const down = (4 * 256 * 1024 * 34) / 32 / 1e6;
+  // The file's tensors, and of them the down projections, 34 bytes for each 32 weights.
+  const tensors = statSync(gguf(EMBEDDED)).size / 1e6;
+  assert.ok(Math.abs(megabytes(read) + megabytes(skipped) - tensors) < 0.2, `${read}, ${skipped} of ${tensors} MB`);
+  const down = (4 * config.hidden_size * config.intermediate_size * 34) / 32 / 1e6;
   assert.ok(Math.abs(megabytes(skipped) / down - (1 - share / 100)) < 0.03, `${skipped} of ${down} MB at ${share} %`);
 
   // Of each token 4 x (64 + 16) values of 16 bits, against 4 x 8 x (48 + 32).
@@ -214,7 +216,8 @@ test("the benchmark measures every length that fits, and gives a result as text 
   await page.getByRole("button", { name: "Run" }).click();
   await page.getByText("Done.").waitFor({ timeout: 60_000 });
   const rows = await page.locator("#benchmark-table tbody tr").allInnerTexts();
-  assert.equal(rows.length, 3, "64, 128 and 256 of 512 tokens");
+  const lengths = [64, 128, 256, 512].filter((length) => length < config.max_position_embeddings);
+  assert.equal(rows.length, lengths.length, `${lengths} tokens`);
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
 
   await page.getByRole("button", { name: "Copy as JSON" }).click();
@@ -222,7 +225,7 @@ test("the benchmark measures every length that fits, and gives a result as text 
   const result = JSON.parse(await clipboard());
   assert.deepEqual(
     [result.benchmark, result.model, result.backend, result.context_length],
-    ["plume-page", "plm-tiny", "cpu", 512],
+    ["plume-page", "plm-tiny", "cpu", config.max_position_embeddings],
   );
   for (const [index, row] of result.rows.entries()) {
     const wanted = 64 << index;
@@ -232,7 +235,7 @@ test("the benchmark measures every length that fits, and gives a result as text 
   }
   await page.getByRole("button", { name: "Copy as text" }).click();
   await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith("Plume: plm-tiny on CPU"));
-  assert.equal((await clipboard()).split("\n").length, 7);
+  assert.equal((await clipboard()).split("\n").length, lengths.length + 4);
 
   // Back at the chat everything is as it was.
   await page.getByRole("link", { name: "Chat" }).click();

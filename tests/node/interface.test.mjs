@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { collect, rejects } from "../rejects.mjs";
-import { gguf } from "../support.mjs";
+import { config, gguf } from "../support.mjs";
 
 const story = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
+/** Tokens that the embedded model's context holds. */
+const context = config.max_position_embeddings;
 const lm = await Plume.load(undefined, { device: "cpu" });
 test.after(() => lm.dispose());
 
@@ -142,7 +144,7 @@ test("statistics can be read while a reply is under way", async () => {
   // For each token and of 4 layers 64 + 16 values, in blocks of 32, each of 16 bits and with a scale of 32.
   assert.ok(stats.cache_bytes > 0);
   assert.equal(stats.cache_bytes % (4 * 3 * (32 * 2 + 4)), 0);
-  assert.equal(stats.context_length, 512);
+  assert.equal(stats.context_length, context);
 });
 
 test("steps are told: what each token took, and its rivals", async () => {
@@ -155,13 +157,14 @@ test("steps are told: what each token took, and its rivals", async () => {
   );
   assert.equal(told.map(({ token }) => token).join(""), whole.choices[0].message.content);
   const { weight_bytes, cache_bytes } = await lm.stats();
+  const down = config.hidden_size * config.intermediate_size * (34 / 32);
   for (const { token, logprobs, density, skipped_bytes, ...step } of told) {
     assert.equal(logprobs.token, token);
     assert.equal(logprobs.top_logprobs.length, 3);
     assert.equal(logprobs.top_logprobs[0].token, token, "the likeliest was taken");
     assert.equal(density.length, 4);
-    // Of each layer's 256 x 1024 weights of the down projection, 34 bytes for each 32, those of silent neurons.
-    const expected = density.reduce((sum, share) => sum + (1 - share) * 256 * 1024 * (34 / 32), 0);
+    // Of each layer's down projection, 34 bytes for each 32 weights, those of silent neurons.
+    const expected = density.reduce((sum, share) => sum + (1 - share) * down, 0);
     assert.ok(Math.abs(skipped_bytes - expected) < 8 && skipped_bytes < weight_bytes, `${skipped_bytes} ${expected}`);
     // 4 layers of 8 heads, with keys of 48 values and values of 32.
     assert.equal(step.expanded_cache_bytes % (4 * 8 * (48 + 32) * 2), 0);
@@ -194,8 +197,8 @@ test("steps are told: what each token took, and its rivals", async () => {
 });
 
 test("a conversation longer than the context is refused and loses nothing", async () => {
-  const messages = [{ role: "user", content: "word ".repeat(600) }];
-  await rejects(create({ messages }), "context_full", /\d+ tokens .* 512/);
+  const messages = [{ role: "user", content: "word ".repeat(context) }];
+  await rejects(create({ messages }), "context_full", new RegExp(`\\d+ tokens .* ${context}`));
   assert.ok((await text({})).includes("Pip"));
 });
 
@@ -203,11 +206,11 @@ test("a reply ends where the context does", async () => {
   const filled = (words) => [{ role: "user", content: `${"word ".repeat(words)}${story[0].content}` }];
   const { prompt_tokens } = (await create({ messages: filled(100), max_tokens: 1 })).usage;
   const perWord = (prompt_tokens - (await create({ max_tokens: 1 })).usage.prompt_tokens) / 100;
-  const messages = filled(100 + Math.floor((505 - prompt_tokens) / perWord));
+  const messages = filled(100 + Math.floor((context - 7 - prompt_tokens) / perWord));
   const { usage, choices } = await create({ messages });
-  assert.ok(usage.prompt_tokens > 490 && usage.completion_tokens > 5, JSON.stringify(usage));
+  assert.ok(usage.prompt_tokens > context - 22 && usage.completion_tokens > 5, JSON.stringify(usage));
   assert.equal(choices[0].finish_reason, "length");
-  assert.equal(usage.total_tokens, 512);
+  assert.equal(usage.total_tokens, context);
 });
 
 test("loading reports bytes up to the total, then that it is ready", async () => {
@@ -258,7 +261,7 @@ test("a shorter context can be asked for", async () => {
   const reply = await other.chat.completions.create({ messages: story, temperature: 0 });
   other.dispose();
   assert.equal(reply.usage.total_tokens, 64);
-  for (const context_length of [0, 1.5, "many", 513])
+  for (const context_length of [0, 1.5, "many", context + 1])
     await rejects(Plume.load(gguf("Q4_0"), { device: "cpu", context_length }), "invalid_request", /context_length/);
 });
 
@@ -282,7 +285,11 @@ test("a conversation can be begun while its model loads", async () => {
   await refused("hello", /messages/);
   await refused([{ role: "user" }], /messages\[0\]\.content/);
   await refused([{ role: "oracle", content: "hello" }], /oracle/);
-  await refused([{ role: "user", content: "word ".repeat(1000) }], /context holds 512/, "context_full");
+  await refused(
+    [{ role: "user", content: "word ".repeat(context) }],
+    new RegExp(`context holds ${context}`),
+    "context_full",
+  );
 });
 
 test("options that do not exist are refused by name", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { collect, rejects } from "../rejects.mjs";
-import { conversations, EMBEDDED } from "../support.mjs";
+import { config, conversations, EMBEDDED } from "../support.mjs";
 
 const story = [{ role: "user", content: "Tell me a story about a brave fox named Pip." }];
 const question = [{ role: "user", content: "What is the capital of Japan?" }];
@@ -116,7 +116,7 @@ test("logit_bias forbids a token and forces another", async () => {
   const { choices } = await create({ logprobs: true, top_logprobs: 1, max_tokens: 1 });
   const first = choices[0].message.content;
   // The ids are the tokenizer's; tokens are found by trying, as nothing else tells them.
-  const ids = Array.from({ length: 512 }, (_, id) => id);
+  const ids = Array.from({ length: config.vocab_size }, (_, id) => id);
   const text = async (id) =>
     (await lm.completions.create({ prompt: [[id]], max_tokens: 1, temperature: 0, logit_bias: { [id]: 100 } }))
       .choices[0].text;
@@ -331,7 +331,7 @@ test("fetch answers as OpenAI's server does", async () => {
     assert.match(error.message, pattern);
   }
   // What shows only when the prompt is read is an answer of its own too, not a stream that breaks.
-  const long = [{ role: "user", content: "word ".repeat(600) }];
+  const long = [{ role: "user", content: "word ".repeat(config.max_position_embeddings) }];
   for (const stream of [false, true]) {
     const answer = await post("/chat/completions", { messages: long, stream });
     assert.equal(answer.status, 400);

@@ -4,7 +4,7 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { Plume } from "../../build/plume-lm/dist/node.js";
 import { rejects } from "../rejects.mjs";
-import { gguf } from "../support.mjs";
+import { config, gguf } from "../support.mjs";
 
 const system = { role: "system", content: "You are a friendly assistant who tells short stories to children." };
 const story = [system, { role: "user", content: "Tell me a story about a brave fox named Pip." }];
@@ -132,7 +132,11 @@ test("bytes that are no session of this model are refused, and no memory is kept
   await rejects(lm.session({ from: changed(bytes.length - 5000) }), "invalid_request", /is not what was saved/);
   await rejects(lm.session({ from: changed(0) }), "invalid_request", /begin otherwise/);
   await rejects(lm.session({ from: changed(13) }), "invalid_request", /another model/);
-  await rejects(lm.session({ from: changed(30) }), "context_full", /context holds 512/);
+  await rejects(
+    lm.session({ from: changed(30) }),
+    "context_full",
+    new RegExp(`context holds ${config.max_position_embeddings}`),
+  );
   await rejects(lm.session({ from: "bytes" }), "invalid_request", /from is of type string/);
   const other = await Plume.load(gguf("Q4_0"), { device: "cpu" });
   await rejects(other.session({ from: bytes }), "invalid_request", /another model/);

@@ -81,7 +81,7 @@ fn reference_densities(tokens: &[u32]) -> Vec<Vec<f32>> {
 fn check_activity<B: Backend>(backend: B, bound: f32) {
     let mut engine = load(backend, None);
     let [layers, heads] = [4, 8];
-    let down_proj = 256 * 1024 * 2; // bf16
+    let down_proj = engine.config.hidden_size * engine.config.intermediate_size * 2; // bf16
     for constrained in [false, true] {
         let asked = sampled(3);
         let constraint = || constrained.then(|| -> Box<dyn Constraint> { Box::new(Anything) });
