@@ -57,6 +57,8 @@ async function scores(lm, wrong) {
     kind: "JSON that is valid",
     score: mean(replies.get("JSON").map(({ reply }) => parsed(reply) !== undefined)),
   });
+  const told = replies.get("copying a name").map(({ reply }) => reply);
+  rows.push({ kind: "distinct stories to 60 requests, greedy", score: distinct(told) });
   rows.push({
     kind: "repetition in a greedy reply",
     score: mean([...replies.values()].flat().map(({ reply }) => repetition(reply))),

@@ -27,9 +27,24 @@ from .words import (
 THEMES = {plot.theme: plot for plot in PLOTS}
 
 
+def favorites():
+    """For each trait a plot that suits it and belongs to few others: the likeliest story differs with the hero's trait."""
+    chosen = {}
+    for trait in sorted(TRAITS, key=lambda trait: sum(trait in plot.traits for plot in PLOTS)):
+        suited = [plot for plot in PLOTS if trait in plot.traits] or PLOTS
+        chosen[trait] = min(suited, key=lambda plot: list(chosen.values()).count(plot))
+    return chosen
+
+
+FAVORITES = favorites()
+
+
 @dataclass
 class Story:
-    """What a story is about. Whatever is not asked for is drawn, near to what the hero's species prefers."""
+    """
+    What a story is about. Whatever is not asked for is drawn, often what the hero's species, its trait or the plot prefers:
+    a model that always takes the likeliest word would otherwise tell everybody the same story.
+    """
 
     r: object
     species: str = None
@@ -59,8 +74,8 @@ class Story:
             self.trait = r.choice(self.plot.traits)
         self.trait = self.trait or preferred(TRAITS, self.species, r.randrange(3))
         if not self.plot:
-            suited = [plot for plot in PLOTS if self.trait in plot.traits]
-            self.plot = r.choice(suited) if suited and r.random() < 0.8 else r.choice(PLOTS)
+            suited = [plot for plot in PLOTS if self.trait in plot.traits] or PLOTS
+            self.plot = r.choices((FAVORITES[self.trait], r.choice(suited), r.choice(PLOTS)), (45, 35, 20))[0]
         self.object = self.object or (
             preferred(list(OBJECTS), self.species, self.plot.name, r.randrange(2))
             if r.random() < 0.5
@@ -69,19 +84,18 @@ class Story:
         self.adjective = self.adjective or OBJECTS.get(self.object) or preferred(ADJECTIVES, self.object)
         self.place = self.place or (preferred(PLACES, self.species) if r.random() < 0.5 else r.choice(PLACES))
         friend_pronoun = r.choice(("she", "he"))
+        if not self.friend_species and r.random() < 0.35:
+            self.friend_species = preferred(list(ANIMALS), self.species, self.plot.name)
         while not self.friend or self.friend == self.name:
             self.friend, friend_pronoun = name(r)
         while not self.friend_species or self.friend_species == self.species:
             self.friend_species = drawn_species(r)
         friend_pronoun = ROYALS.get(self.friend_species, friend_pronoun)
         home, food, sound, skill = about(self.species)
-        near = r.choice(
-            [
-                place
-                for place in PLACES
-                if place != self.place and (self.plot.name != "bridge" or place not in ("bridge", "river"))
-            ]
-        )
+        near = preferred(PLACES, self.species, self.plot.name) if r.random() < 0.35 else r.choice(PLACES)
+        while near == self.place or (self.plot.name == "bridge" and near in ("bridge", "river")):
+            near = r.choice(PLACES)
+        weather = preferred(WEATHER, self.species, self.plot.name) if r.random() < 0.35 else r.choice(WEATHER)
         helper = r.choice(HELPERS)
         sub, ob, pos = PRONOUNS[self.pronoun]
         fsub, fob, fpos = PRONOUNS[friend_pronoun]
@@ -110,7 +124,7 @@ class Story:
             home=home,
             skill=skill,
             sound=sound,
-            weather=r.choice(WEATHER),
+            weather=weather,
             helper=helper,
             Helper=cap(helper),
             t=self.trait,
