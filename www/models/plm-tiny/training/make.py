@@ -1,6 +1,6 @@
 """Make plm-tiny from nothing: corpus, tokenizer, training, the curve of zeros against loss, and all files that hang on the weights.
 
-Usage: make.py [--run FOLDER] [--until data|stable|curve|model]
+Usage: make.py [--run FOLDER] [--until data|long|curve|model]
 
 Each step is left out if what it makes is there, and training goes on where it was cut off; so after an interruption, call it again.
 About three hours on two CPU cores, minutes on a GPU. Needs `pip install torch numpy tokenizers safetensors gguf`, and npm for Q4_K_M.
@@ -19,7 +19,7 @@ FOLDER = HERE.parent
 ROOT = HERE.parents[3]
 DIALOGUES = 300_000
 SEED, VALIDATION_SEED = 7, 999
-STABLE_TOKENS, DECAY_TOKENS = 40e6, 8e6
+LONG_TOKENS, SECOND_TOKENS = 40e6, 9e6
 ZEROS = (0, 0.8, 0.85, 0.9, 0.93, 0.95)  # the curve's
 CHOSEN = 0.9
 FILES = ("F16", "Q8_0", "Q4_0", "Q4_K_M")
@@ -44,24 +44,24 @@ def data(run):
             step("tokenise.py", run / "tokenizer.json", count, seed, run / f"{name}.bin")
 
 
-def stable(run):
-    if not (run / "stable/result.json").exists():
-        step("train.py", run, run / "stable", "--tokens", STABLE_TOKENS)
+def long_stage(run):
+    if not (run / "long/result.json").exists():
+        step("train.py", run, run / "long", "--tokens", LONG_TOKENS)
 
 
-def decayed(run, zeros):
+def second_stage(run, zeros):
     out = run / f"zeros-{round(zeros * 100)}"
     if not (out / "result.json").exists():
-        step("train.py", run, out, "--tokens", DECAY_TOKENS, "--from", run / "stable/checkpoint.pt", "--zeros", zeros)
+        step("train.py", run, out, "--tokens", SECOND_TOKENS, "--from", run / "long/checkpoint.pt", "--zeros", zeros)
     return json.loads((out / "result.json").read_text())
 
 
 def curve(run):
-    (run / "curve.json").write_text(json.dumps([decayed(run, zeros) for zeros in ZEROS], indent=1) + "\n")
+    (run / "curve.json").write_text(json.dumps([second_stage(run, zeros) for zeros in ZEROS], indent=1) + "\n")
 
 
 def model(run):
-    decayed(run, CHOSEN)
+    second_stage(run, CHOSEN)
     step("export.py", run / f"zeros-{round(CHOSEN * 100)}/checkpoint.pt", run / "tokenizer.json", FOLDER)
     step("export.py", "--gguf", FOLDER, ROOT / "tests/data", *FILES)
     step("held_out.py", FOLDER, ROOT / "tests/data")
@@ -70,14 +70,16 @@ def model(run):
     step("goldens.py", FOLDER, ROOT / "tests/data/plm-tiny-Q4_K_M.gguf")
 
 
+STEPS = {"data": data, "long": long_stage, "curve": curve, "model": model}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", type=Path, default=HERE / "run")
-    parser.add_argument("--until", choices=["data", "stable", "curve", "model"], default="model")
+    parser.add_argument("--until", choices=STEPS, default="model")
     arguments = parser.parse_args()
     run = arguments.run.resolve()
     run.mkdir(parents=True, exist_ok=True)
-    for make in (data, stable, curve, model):
+    for name, make in STEPS.items():
         make(run)
-        if make.__name__ == arguments.until:
+        if name == arguments.until:
             break
