@@ -22,7 +22,7 @@ from .talk import (
     UNKNOWN_W,
     UNKNOWN_X,
 )
-from .words import BEINGS, cap, name
+from .words import BEINGS, a, cap, name
 
 FAMILY_WEIGHTS = [len(family.rows) ** 0.5 for family in FAMILIES]
 TALK = [
@@ -97,7 +97,7 @@ def riddle(r):
             first,
             (r.choice((f"It is {answer}.", f"Is it {answer}?", cap(answer), f"{answer}?")), f"Yes! It is {answer}. Well done."),
         ]
-    other = r.choice([a for q, a in RIDDLES if a != answer])
+    other = r.choice([reply for _, reply in RIDDLES if reply != answer])
     return [
         first,
         (
@@ -142,12 +142,9 @@ def small_turn(r):
 def persona(r):
     """A system message that gives the model a name."""
     who, what = name(r)[0], r.choice(list(BEINGS))
-    system = (
-        r.choice(("You are {w}, a {s}.", "Your name is {w}. You are a {s}.", "You are a {s} named {w}.", "You are {w} the {s}."))
-        .format(w=who, s=what)
-        .replace(" a elf", " an elf")
-        .replace(" a astronaut", " an astronaut")
-    )
+    system = r.choice(
+        ("You are {w}, {as_}.", "Your name is {w}. You are {as_}.", "You are {as_} named {w}.", "You are {w} the {s}.")
+    ).format(w=who, s=what, as_=a(what))
     turns = [
         (
             r.choice(("Who are you?", "What is your name?", "Tell me about yourself", "What's your name?", "what are you")),

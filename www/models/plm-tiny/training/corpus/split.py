@@ -6,10 +6,3 @@ import zlib
 def held_out(*key, one_in=12):
     """Whether a question with this key is kept from training: always the same answer for the same key."""
     return zlib.crc32("\n".join(map(str, key)).encode()) % one_in == 0
-
-
-def trained(draw, key):
-    """Draw until the key of what was drawn is not held out. `draw()` -> anything, `key(anything)` -> a tuple."""
-    while held_out(*key(drawn := draw())):
-        pass
-    return drawn

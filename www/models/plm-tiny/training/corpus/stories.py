@@ -27,12 +27,16 @@ from .words import (
 THEMES = {plot.theme: plot for plot in PLOTS}
 
 
+def suited(trait):
+    """The plots that happen to heroes of this trait."""
+    return [plot for plot in PLOTS if trait in plot.traits] or PLOTS
+
+
 def favorites():
     """For each trait a plot that suits it and belongs to few others: the likeliest story differs with the hero's trait."""
     chosen = {}
     for trait in sorted(TRAITS, key=lambda trait: sum(trait in plot.traits for plot in PLOTS)):
-        suited = [plot for plot in PLOTS if trait in plot.traits] or PLOTS
-        chosen[trait] = min(suited, key=lambda plot: list(chosen.values()).count(plot))
+        chosen[trait] = min(suited(trait), key=lambda plot: list(chosen.values()).count(plot))
     return chosen
 
 
@@ -74,8 +78,7 @@ class Story:
             self.trait = r.choice(self.plot.traits)
         self.trait = self.trait or preferred(TRAITS, self.species, r.randrange(3))
         if not self.plot:
-            suited = [plot for plot in PLOTS if self.trait in plot.traits] or PLOTS
-            self.plot = r.choices((FAVORITES[self.trait], r.choice(suited), r.choice(PLOTS)), (45, 35, 20))[0]
+            self.plot = r.choices((FAVORITES[self.trait], r.choice(suited(self.trait)), r.choice(PLOTS)), (45, 35, 20))[0]
         self.object = self.object or (
             preferred(list(OBJECTS), self.species, self.plot.name, r.randrange(2))
             if r.random() < 0.5
@@ -290,7 +293,7 @@ def request(r, hero=None):
     else:
         k = r.random()
     if k < 0.06:
-        u, kw = u, {}
+        kw = {}
     elif k < 0.19:
         u, kw = f"{u} about {a(species)} {called} {who}", named
     elif k < 0.28:
